@@ -1,0 +1,91 @@
+"""Copies of every file as it was before a run changed it, the newest runs kept."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from supervisor_setup import files
+from supervisor_setup.artefacts import digest
+
+KEPT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One file in a backup."""
+
+    path: Path
+    stored: Path
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """All files that one run changed, as they were before it."""
+
+    name: str
+    command: str
+    copies: tuple[Copy, ...]
+
+
+def save(state: Path, command: str, snapshots: Sequence[files.Snapshot]) -> str | None:
+    """Store the snapshots that have contents; returns the backup's name, or None where there was nothing.
+
+    Only the newest ten backups are kept.
+    """
+    present = [snapshot for snapshot in snapshots if snapshot.data is not None]
+    if not present:
+        return None
+    folder = _new_folder(state / "backups")
+    entries = []
+    for number, snapshot in enumerate(present):
+        assert snapshot.data is not None
+        stored = f"{number}-{snapshot.path.name}"
+        files.write_private(folder / stored, snapshot.data)
+        entries.append({"path": str(snapshot.path), "stored": stored, "digest": digest(snapshot.data)})
+    index = {"schema_version": 1, "command": command, "copies": entries}
+    files.write_private(folder / "index.json", json.dumps(index, indent=1).encode("utf-8"))
+    _prune(state / "backups")
+    return folder.name
+
+
+def listing(state: Path) -> list[Backup]:
+    """All complete backups, newest first."""
+    backups = []
+    for folder in sorted(_folders(state / "backups"), reverse=True):
+        try:
+            index = json.loads((folder / "index.json").read_bytes())
+            copies = tuple(
+                Copy(Path(item["path"]), folder / item["stored"], item["digest"]) for item in index["copies"]
+            )
+            backups.append(Backup(folder.name, index["command"], copies))
+        except (OSError, ValueError, KeyError, TypeError):
+            # Cut off by a kill before its index was written: nothing was changed yet, so nothing is missed.
+            continue
+    return backups
+
+
+def _new_folder(parent: Path) -> Path:
+    files.make_folders(parent, 0o700)
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    number = 0
+    while True:
+        folder = parent / f"{stamp}-{number:03d}"
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def _folders(parent: Path) -> list[Path]:
+    return [path for path in parent.iterdir() if path.is_dir()] if parent.is_dir() else []
+
+
+def _prune(parent: Path) -> None:
+    for folder in sorted(_folders(parent), reverse=True)[KEPT:]:
+        shutil.rmtree(folder, ignore_errors=True)

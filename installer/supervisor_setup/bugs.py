@@ -1,0 +1,36 @@
+"""What happens when supervisor-setup itself is wrong: one line for the user, a log file for the report."""
+
+import platform
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+from supervisor_setup import __version__
+
+
+def report(error: Exception) -> str:
+    """Write the traceback to a log file and say where it is."""
+    body = "".join(traceback.format_exception(error))
+    header = (
+        f"supervisor-setup {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
+        f"arguments: {sys.argv[1:]}\n\n"
+    )
+    line = f"supervisor-setup: a bug ({type(error).__name__}: {error})"
+    try:
+        log = _log_folder() / "bug.log"
+        log.write_text(header + body, encoding="utf-8")
+    except OSError:
+        return f"{line}\n\n{header}{body}"
+    return f"{line}\nhint: please report it with {log}"
+
+
+def _log_folder() -> Path:
+    import platformdirs  # noqa: PLC0415 - only where there was a bug
+
+    folder = platformdirs.user_log_path("supervisor-setup")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="supervisor-setup-"))
+    return folder

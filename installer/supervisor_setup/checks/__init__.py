@@ -1,0 +1,1 @@
+"""The doctor's checks: small functions from the observed world to findings."""

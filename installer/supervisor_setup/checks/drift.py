@@ -1,0 +1,143 @@
+"""Drift: what is on disk against what was installed and what would be installed now."""
+
+from collections.abc import Iterator
+
+from supervisor_setup.checks.world import Installed, World
+from supervisor_setup.errors import UserError
+from supervisor_setup.findings import Finding, Status
+from supervisor_setup.plan import Decision, Operation
+
+_INSTALL = "supervisor-setup install"
+
+
+def missing(world: World) -> Iterator[Finding]:
+    """Something that was installed is gone."""
+    for where, operation in _operations(world, Decision.RESTORE):
+        yield _finding(
+            "drift.missing", operation, "was installed and is gone", f"to bring it back: {_command(where)}"
+        )
+
+
+def edited(world: World) -> Iterator[Finding]:
+    """Something that was installed was changed by hand."""
+    for where, operation in _operations(world, Decision.KEEP_EDITED):
+        yield _finding(
+            "drift.edited",
+            operation,
+            "was changed since it was installed; install keeps your version",
+            f"to see it: supervisor-setup doctor --verbose; to take ours back: {_command(where)} --overwrite",
+        )
+
+
+def outdated(world: World) -> Iterator[Finding]:
+    """Something installed is not what would be installed now."""
+    for where, operation in _operations(world, Decision.UPDATE):
+        yield _finding(
+            "drift.outdated",
+            operation,
+            "is older than the config or the program",
+            f"to renew it: {_command(where)}",
+        )
+    for where, operation in _operations(world, Decision.CREATE):
+        if isinstance(where.manifest, UserError) or where.manifest.empty:
+            continue
+        yield _finding(
+            "drift.outdated", operation, "is new and not installed yet", f"to add it: {_command(where)}"
+        )
+
+
+def both_changed(world: World) -> Iterator[Finding]:
+    """Something installed was changed by hand, and ours has changed too."""
+    for where, operation in _operations(world, Decision.KEEP_BOTH):
+        yield _finding(
+            "drift.both-changed",
+            operation,
+            "was changed by you, and a newer version of ours is there; install keeps yours",
+            f"to compare: supervisor-setup doctor --verbose; to take ours: {_command(where)} --overwrite",
+        )
+
+
+def orphan(world: World) -> Iterator[Finding]:
+    """Something installed is not wanted any more."""
+    for where, operation in _operations(world, Decision.REMOVE, Decision.KEEP_ORPHAN):
+        yield _finding(
+            "drift.orphan",
+            operation,
+            "was installed and is not wanted any more",
+            f"to settle it: {_command(where)}",
+        )
+
+
+def conflict(world: World) -> Iterator[Finding]:
+    """Something of the user's own has the name of something that would be installed."""
+    for where, operation in _operations(world, Decision.KEEP_USERS):
+        yield _finding(
+            "drift.conflict",
+            operation,
+            "is your own, under a name that supervisor-setup would use; install keeps yours",
+            f"rename yours, or take ours after a backup: {_command(where)} --overwrite",
+            status=Status.WARNING,
+        )
+
+
+def manifest(world: World) -> Iterator[Finding]:
+    """The record of what was installed is missing, damaged, or tells of an interrupted run."""
+    for where in world.installed:
+        path = where.engine.store.manifest_path
+        if isinstance(where.manifest, UserError):
+            yield Finding(
+                "drift.manifest", Status.ERROR, where.manifest.message, path=path, hint=where.manifest.hint
+            )
+        elif where.interrupted:
+            yield Finding(
+                "drift.manifest",
+                Status.ERROR,
+                "a run was interrupted before it was done",
+                path=where.engine.store.journal_path,
+                hint=f"to finish it: {_command(where)}",
+                fixable=True,
+            )
+        elif where.manifest.empty:
+            yield Finding(
+                "drift.manifest",
+                Status.WARNING,
+                f"supervisor-setup has installed nothing in the {where.engine.scope.name} scope",
+                path=path,
+                hint=_command(where),
+            )
+        if isinstance(where.plan, UserError) and where.plan is not where.manifest:
+            yield from _unplanned(world, where)
+
+
+def _unplanned(world: World, where: Installed) -> Iterator[Finding]:
+    """Without a readable config the plan is unknown, but what was installed can still be looked for."""
+    if isinstance(where.manifest, UserError) or where.plan is world.config:
+        return
+    assert isinstance(where.plan, UserError)
+    yield Finding("drift.manifest", Status.ERROR, where.plan.message, hint=where.plan.hint)
+
+
+def _operations(world: World, *decisions: Decision) -> Iterator[tuple[Installed, Operation]]:
+    for where in world.installed:
+        if not isinstance(where.plan, UserError):
+            for operation in where.plan:
+                if operation.decision in decisions:
+                    yield where, operation
+
+
+def _command(where: Installed) -> str:
+    return f"{_INSTALL} --scope {where.engine.scope.name}"
+
+
+def _finding(
+    check: str, operation: Operation, what: str, hint: str, *, status: Status = Status.ERROR
+) -> Finding:
+    label = operation.address.label
+    return Finding(
+        check,
+        status,
+        f"{label} {what}" if label else what,
+        path=operation.address.path,
+        hint=hint,
+        fixable=operation.decision.writes,
+    )

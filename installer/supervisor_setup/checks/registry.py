@@ -1,0 +1,47 @@
+"""Every check, in the order in which its family is reported."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from supervisor_setup.checks import config, drift, installed_agents, server, settings
+from supervisor_setup.checks.world import World
+from supervisor_setup.findings import Finding, Status
+
+Run = Callable[[World], Iterable[Finding]]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check: the id of its findings (or FAMILY.* where it has several) and what it looks for."""
+
+    id: str
+    run: Run
+
+    @property
+    def summary(self) -> str:
+        """The first line of the function's docstring."""
+        return (self.run.__doc__ or "").strip().splitlines()[0]
+
+
+CHECKS: tuple[Check, ...] = (
+    Check("config.parse", config.parse),
+    Check("drift.missing", drift.missing),
+    Check("drift.edited", drift.edited),
+    Check("drift.outdated", drift.outdated),
+    Check("drift.both-changed", drift.both_changed),
+    Check("drift.orphan", drift.orphan),
+    Check("drift.conflict", drift.conflict),
+    Check("drift.manifest", drift.manifest),
+    Check("settings.parse", settings.parse),
+    Check("server.entry", server.entry),
+    Check("agents.*", installed_agents.valid),
+)
+
+
+def run(world: World, checks: Iterable[Check]) -> list[Finding]:
+    """All findings, an `ok` for each check that found nothing."""
+    findings: list[Finding] = []
+    for check in checks:
+        found = list(check.run(world))
+        findings += found or [Finding(check.id, Status.OK, check.summary)]
+    return findings

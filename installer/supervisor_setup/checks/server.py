@@ -1,0 +1,78 @@
+"""The MCP server's registration, as the client will see it."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from supervisor_setup.artefacts import Group
+from supervisor_setup.checks.world import Installed, World
+from supervisor_setup.config import Config
+from supervisor_setup.desired import McpTarget
+from supervisor_setup.edit import EditError, json_spans
+from supervisor_setup.errors import TargetError, UserError
+from supervisor_setup.findings import Finding, Status
+
+
+def entry(world: World) -> Iterator[Finding]:
+    """The entry is not where the client reads it, or does not lead to a program."""
+    if isinstance(world.config, UserError):
+        return
+    for where in world.installed:
+        if isinstance(where.manifest, UserError) or where.manifest.empty:
+            continue
+        if Group.MCP in where.engine.options(where.manifest).groups:
+            yield from _entry(world, world.config, where)
+
+
+def _entry(world: World, config: Config, where: Installed) -> Iterator[Finding]:
+    assert not isinstance(where.manifest, UserError)
+    name, scope = config.server_name, where.engine.scope
+    hint = f"supervisor-setup install --scope {scope.name}"
+    if where.engine.options(where.manifest).mcp_target is McpTarget.SETTINGS:
+        yield Finding(
+            "server.entry",
+            Status.WARNING,
+            f"mcpServers.{name} stands only in {scope.settings.name}, where the client ignores it",
+            path=scope.settings,
+            hint=f"{hint} --mcp-target both",
+        )
+        return
+    found = _lookup(world, scope.servers, name)
+    if found is None:
+        yield Finding(
+            "server.entry",
+            Status.ERROR,
+            f"mcpServers.{name} is missing, so Claude has no local models",
+            path=scope.servers,
+            hint=hint,
+            fixable=True,
+        )
+    elif isinstance(found, Mapping):
+        yield from _command(scope.servers, name, found, hint)
+
+
+def _command(path: Path, name: str, found: Mapping[str, Any], hint: str) -> Iterator[Finding]:
+    command = found.get("command")
+    if command is None and "url" in found:
+        return
+    if not isinstance(command, str) or not os.access(command, os.X_OK):
+        yield Finding(
+            "server.entry",
+            Status.ERROR,
+            f"mcpServers.{name}: its command {command!r} is not a program; the client says only "
+            '"Failed to connect"',
+            path=path,
+            hint=f"{hint} --overwrite",
+        )
+
+
+def _lookup(world: World, path: Path, name: str) -> Any:
+    data = world.read(path)
+    if data is None or isinstance(data, TargetError):
+        return None
+    try:
+        found = json_spans.lookup(data, ("mcpServers", name))
+    except EditError:
+        return None
+    return None if found is json_spans.ABSENT else found

@@ -1,0 +1,92 @@
+"""What the checks look at, gathered once. Whatever cannot be read is a value, not an exception."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from supervisor_setup import config, files
+from supervisor_setup.artefacts import Address
+from supervisor_setup.config import Config
+from supervisor_setup.desired import desired
+from supervisor_setup.engine import Engine
+from supervisor_setup.errors import TargetError, UserError
+from supervisor_setup.layout import Layout, ScopeName
+from supervisor_setup.manifest import Manifest
+from supervisor_setup.observed import Disk
+from supervisor_setup.plan import Operation, make_plan
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """One scope: what was written there and, where that can be worked out, what a plan would do."""
+
+    engine: Engine
+    manifest: Manifest | UserError
+    plan: tuple[Operation, ...] | UserError
+    interrupted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything that a check may look at."""
+
+    layout: Layout
+    environment: Mapping[str, str]
+    config: Config | UserError
+    installed: tuple[Installed, ...]
+
+    def read(self, path: Path) -> bytes | TargetError | None:
+        """The bytes of a file, None where there is none, or why they cannot be had."""
+        try:
+            return files.read(path).data
+        except TargetError as error:
+            return error
+
+
+def gather(layout: Layout, environment: Mapping[str, str]) -> World:
+    """Look at the user scope, and at the project scope where something was installed into it."""
+    try:
+        settings: Config | UserError = config.load(layout.config)
+    except UserError as error:
+        settings = error
+    engines = [Engine(layout, layout.scope(ScopeName.USER))]
+    try:
+        project = Engine(layout, layout.scope(ScopeName.PROJECT))
+    except UserError:
+        project = None
+    if project is not None and project.store.manifest_path.exists():
+        engines.append(project)
+    return World(layout, environment, settings, tuple(_installed(engine, settings) for engine in engines))
+
+
+def _installed(engine: Engine, settings: Config | UserError) -> Installed:
+    try:
+        interrupted = engine.store.journal() is not None
+        manifest = engine.manifest()
+    except UserError as error:
+        return Installed(engine, error, error, interrupted=False)
+    try:
+        plan = _tolerant_plan(engine, manifest, settings)
+    except UserError as error:
+        return Installed(engine, manifest, error, interrupted)
+    return Installed(engine, manifest, plan, interrupted)
+
+
+def _tolerant_plan(engine: Engine, manifest: Manifest, settings: Config | UserError) -> tuple[Operation, ...]:
+    """The install plan over all files that can be read; the others have findings of their own."""
+    if isinstance(settings, UserError):
+        raise settings
+    wanted = desired(settings, engine.layout, engine.scope, engine.options(manifest))
+    disk = Disk()
+    observed: dict[Address, Any] = {}
+    for address in (*(artefact.address for artefact in wanted), *manifest.records):
+        try:
+            observed[address] = disk.content(address)
+        except TargetError:
+            continue
+    return make_plan(
+        [artefact for artefact in wanted if artefact.address in observed],
+        observed,
+        {address: record for address, record in manifest.records.items() if address in observed},
+    )

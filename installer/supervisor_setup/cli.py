@@ -1,0 +1,325 @@
+"""The command line: parses, calls, renders and exits; everything else is elsewhere.
+
+Commands import what they need when they run, so that `--version` and `--help` stay quick.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from supervisor_setup import __version__
+from supervisor_setup.errors import Exit, UsageError, UserError
+
+if TYPE_CHECKING:
+    from supervisor_setup.commands.install import Choices
+    from supervisor_setup.layout import Layout
+    from supervisor_setup.result import Result
+
+SCOPES = click.Choice(["user", "project"])
+_COLORS = {"auto": None, "always": True, "never": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """The options that stand before the command."""
+
+    config: Path | None
+    as_json: bool
+
+    def layout(self) -> "Layout":
+        """The paths of this run."""
+        from supervisor_setup.layout import Layout  # noqa: PLC0415
+
+        return Layout.from_environment(config=self.config)
+
+    def show(self, result: "Result") -> None:
+        """Print a result in the form that was asked for."""
+        if self.as_json:
+            click.echo(json.dumps(result.to_json(), indent=2))
+            return
+        from supervisor_setup import report  # noqa: PLC0415
+
+        click.echo(report.text(result, self.layout().home))
+
+    def finish(self, result: "Result") -> NoReturn:
+        """Print a result and exit with its code."""
+        self.show(result)
+        raise click.exceptions.Exit(result.exit_code)
+
+    def confirmation(self, *, yes: bool) -> "Callable[[Result], bool]":
+        """How the user is asked before something is changed: with the plan, on the terminal."""
+
+        def confirm(plan: "Result") -> bool:
+            if yes:
+                return True
+            from supervisor_setup import report  # noqa: PLC0415
+
+            click.echo(report.text(plan, self.layout().home), err=True)
+            return click.confirm("Go ahead?", default=True, err=True)
+
+        return confirm
+
+
+def _require_terminal(command: str, *, yes: bool) -> None:
+    if not yes and not sys.stdin.isatty():
+        raise UsageError(
+            f"{command}: without a terminal it cannot ask, and nothing was changed",
+            hint=f"supervisor-setup {command} --yes, or first look: supervisor-setup {command} --dry-run",
+        )
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="Use this config.yaml.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--color", type=click.Choice(list(_COLORS)), default="auto", help="When to use colours.")
+@click.version_option(__version__, package_name="supervisor-setup", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(context: click.Context, config: Path | None, as_json: bool, color: str) -> None:
+    """Make Claude Code hand its routine work to cheaper and local models."""
+    no_color = color == "auto" and "NO_COLOR" in os.environ
+    context.color = False if no_color else _COLORS[color]
+    context.obj = Shell(config, as_json)
+
+
+def _install_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that `install` and `diff` share."""
+    options = (
+        click.option("--scope", type=SCOPES, default="user", help="For you everywhere, or for this project."),
+        click.option(
+            "--litellm-url", metavar="URL", help="Address of the LiteLLM proxy, kept in config.yaml."
+        ),
+        click.option("--ollama-url", metavar="URL", help="Address of Ollama, kept in config.yaml."),
+        click.option("--overwrite", is_flag=True, help="Replace what you changed, after a backup."),
+        click.option(
+            "--mcp-target",
+            type=click.Choice(["settings", "client", "both"]),
+            help="Files that get the server's entry (default: both); the client ignores settings.json.",
+        ),
+        click.option(
+            "--only",
+            type=click.Choice(["agents", "mcp", "skills", "permissions"]),
+            multiple=True,
+            help="Only this part; may be repeated.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _choices(options: dict[str, Any]) -> "Choices":
+    from supervisor_setup.artefacts import Group  # noqa: PLC0415
+    from supervisor_setup.commands.install import Choices  # noqa: PLC0415
+    from supervisor_setup.desired import McpTarget  # noqa: PLC0415
+    from supervisor_setup.layout import ScopeName  # noqa: PLC0415
+
+    urls = {"litellm": options["litellm_url"], "ollama": options["ollama_url"]}
+    return Choices(
+        scope=ScopeName(options["scope"]),
+        urls={kind: url for kind, url in urls.items() if url},
+        mcp_target=McpTarget(options["mcp_target"]) if options["mcp_target"] else None,
+        only=tuple(Group(name) for name in options["only"]),
+        overwrite=options["overwrite"],
+    )
+
+
+@cli.command()
+@_install_options
+@click.option("--dry-run", is_flag=True, help="Show the plan and change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def install(shell: Shell, /, dry_run: bool, yes: bool, **options: Any) -> None:
+    """Install the agents, the local-models server and its permission rule."""
+    from supervisor_setup.commands import install as command  # noqa: PLC0415
+
+    _require_terminal("install", yes=yes or dry_run)
+    shell.finish(
+        command.install(
+            shell.layout(), _choices(options), dry_run=dry_run, confirm=shell.confirmation(yes=yes)
+        )
+    )
+
+
+@cli.command()
+@_install_options
+@click.pass_obj
+def diff(shell: Shell, /, **options: Any) -> None:
+    """Show what install would change; exit code 2 when it would change anything."""
+    from supervisor_setup.commands import install as command  # noqa: PLC0415
+
+    shell.finish(command.diff(shell.layout(), _choices(options)))
+
+
+@cli.command()
+@click.option("--scope", type=SCOPES, default="user", help="For you everywhere, or for this project.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def uninstall(shell: Shell, scope: str, dry_run: bool, yes: bool) -> None:
+    """Remove what was installed, and nothing else."""
+    from supervisor_setup.commands import uninstall as command  # noqa: PLC0415
+    from supervisor_setup.layout import ScopeName  # noqa: PLC0415
+
+    _require_terminal("uninstall", yes=yes or dry_run)
+    shell.finish(
+        command.uninstall(
+            shell.layout(), ScopeName(scope), dry_run=dry_run, confirm=shell.confirmation(yes=yes)
+        )
+    )
+
+
+@cli.command()
+@click.option("--fix", is_flag=True, help="Install again what is missing or out of date, then check again.")
+@click.option("--offline", is_flag=True, help="Only look at files: no network, no processes.")
+@click.option("--check", "checks", metavar="ID", multiple=True, help="Only this check; may be repeated.")
+@click.option("--list-checks", is_flag=True, help="List the checks and stop.")
+@click.option("--strict", is_flag=True, help="Let warnings count as findings.")
+@click.option("--verbose", is_flag=True, help="Show the differences of what drifted.")
+@click.option("--yes", is_flag=True, help="With --fix: do not ask.")
+@click.pass_obj
+def doctor(  # noqa: PLR0913 - one parameter for each option
+    shell: Shell,
+    /,
+    *,
+    fix: bool,
+    offline: bool,
+    checks: tuple[str, ...],
+    list_checks: bool,
+    strict: bool,
+    verbose: bool,
+    yes: bool,
+) -> None:
+    """Find out why delegation does not happen; exit code 2 when something is wrong."""
+    from supervisor_setup.commands import doctor as command  # noqa: PLC0415
+
+    if list_checks:
+        shell.finish(command.listing())
+    choices = command.Choices(checks, strict, verbose)
+    if not fix:
+        shell.finish(command.doctor(shell.layout(), choices))
+    _require_terminal("doctor --fix", yes=yes)
+    shell.finish(command.fix(shell.layout(), choices, shell.confirmation(yes=yes)))
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice(["text", "json", "github", "sarif"]), default="text")
+@click.pass_obj
+def validate(shell: Shell, paths: tuple[Path, ...], form: str) -> None:
+    """Check agent files as the client reads them; without a path, the bundled ones."""
+    from supervisor_setup.commands import validate as command  # noqa: PLC0415
+
+    text, code = command.validate(paths, "json" if shell.as_json else form, shell.layout())
+    click.echo(text)
+    raise click.exceptions.Exit(code)
+
+
+@cli.command()
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Write the files into this folder."
+)
+@click.pass_obj
+def render(shell: Shell, out: Path | None) -> None:
+    """Show the agents as they would be installed."""
+    from supervisor_setup.commands import render as command  # noqa: PLC0415
+
+    shell.finish(command.render(shell.layout(), out))
+
+
+@cli.group()
+def config() -> None:
+    """Show or change config.yaml."""
+
+
+@config.command("path")
+@click.pass_obj
+def config_path(shell: Shell) -> None:
+    """Print where config.yaml is."""
+    from supervisor_setup.commands import config as command  # noqa: PLC0415
+
+    shell.finish(command.path(shell.layout()))
+
+
+@config.command("show")
+@click.pass_obj
+def config_show(shell: Shell) -> None:
+    """Print the config in force, defaults included."""
+    from supervisor_setup.commands import config as command  # noqa: PLC0415
+
+    shell.finish(command.show(shell.layout()))
+
+
+@config.command("init")
+@click.pass_obj
+def config_init(shell: Shell) -> None:
+    """Create a commented config.yaml; one that exists is left alone."""
+    from supervisor_setup.commands import config as command  # noqa: PLC0415
+
+    shell.finish(command.init(shell.layout()))
+
+
+@config.command("set")
+@click.argument("key")
+@click.argument("value")
+@click.pass_obj
+def config_set(shell: Shell, key: str, value: str) -> None:
+    """Set one value, such as `config set tiers.fast sonnet`; VALUE is read as YAML."""
+    from supervisor_setup.commands import config as command  # noqa: PLC0415
+
+    shell.finish(command.set_value(shell.layout(), key, value))
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with a documented code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line; returns the exit code."""
+    as_json = "--json" in arguments
+    try:
+        code = cli.main(arguments, prog_name="supervisor-setup", standalone_mode=False)
+        return int(code or Exit.OK)
+    except click.exceptions.Abort:
+        click.echo("\ninterrupted, nothing further was changed", err=True)
+        return Exit.INTERRUPTED
+    except KeyboardInterrupt:
+        click.echo("\ninterrupted", err=True)
+        return Exit.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except UserError as error:
+        return _user_error(error, as_json=as_json)
+    except BrokenPipeError:
+        # The reader has gone (`| head`); python would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.ERROR
+    except Exception as error:  # the edge: a bug becomes one line and a log file
+        return _bug(error)
+
+
+def _user_error(error: UserError, *, as_json: bool) -> int:
+    from supervisor_setup import report  # noqa: PLC0415
+
+    click.echo(report.error_text(error), err=True)
+    if as_json:
+        body = {
+            "schema_version": 1,
+            "error": {"message": error.message, "hint": error.hint, "exit_code": int(error.exit_code)},
+        }
+        click.echo(json.dumps(body, indent=2))
+    return error.exit_code
+
+
+def _bug(error: Exception) -> int:
+    from supervisor_setup import bugs  # noqa: PLC0415
+
+    click.echo(bugs.report(error), err=True)
+    return Exit.BUG

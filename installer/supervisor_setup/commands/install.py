@@ -1,0 +1,159 @@
+"""`install`: plan, show, apply, verify. `diff` is the same without the last two."""
+
+import difflib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from supervisor_setup import config, config_file, reachability
+from supervisor_setup.apply import Prepared
+from supervisor_setup.artefacts import Absent, Group
+from supervisor_setup.desired import ALL_GROUPS, McpTarget, Options
+from supervisor_setup.engine import Engine
+from supervisor_setup.errors import Exit, UsageError
+from supervisor_setup.layout import Layout, ScopeName
+from supervisor_setup.manifest import Manifest
+from supervisor_setup.plan import Operation
+from supervisor_setup.result import Result, operations_to_json
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """The options of the command line; None and empty mean "as the last time"."""
+
+    scope: ScopeName = ScopeName.USER
+    urls: Mapping[str, str] = field(default_factory=dict)
+    mcp_target: McpTarget | None = None
+    only: tuple[Group, ...] = ()
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """An install that has been worked out and could be carried out as it is."""
+
+    engine: Engine
+    config: config.Config
+    options: Options
+    manifest: Manifest
+    plan: tuple[Operation, ...]
+    prepared: tuple[Prepared, ...]
+
+    @property
+    def pending(self) -> bool:
+        """Whether carrying it out would change a file."""
+        return bool(self.prepared)
+
+
+def work_out(layout: Layout, choices: Choices) -> Prospect:
+    """Compute the plan and the files that it leads to; writes nothing.
+
+    Raises:
+        UserError: the config, or a file that would be edited, is not in order.
+    """
+    engine = Engine(layout, layout.scope(choices.scope))
+    draft = config_file.draft(layout.config, choices.urls)
+    settings = config.parse(layout.config, draft.after)
+    manifest = engine.manifest()
+    options = _options(engine, manifest, choices)
+    plan = engine.plan(settings, manifest, options, only=choices.only, overwrite=choices.overwrite)
+    if draft.operation is not None:
+        plan = (draft.operation, *plan)
+    return Prospect(engine, settings, options, manifest, plan, engine.preview(plan, manifest))
+
+
+def install(layout: Layout, choices: Choices, *, dry_run: bool, confirm: Callable[[Result], bool]) -> Result:
+    """Install into a scope. `confirm` is shown the plan and says whether to go on.
+
+    Raises:
+        UserError: something stands in the way; nothing has been changed then.
+        UsageError: the user said no.
+    """
+    prospect = work_out(layout, choices)
+    if dry_run:
+        return _result(prospect, dry_run=True, backup=None)
+    if prospect.pending and not confirm(_result(prospect, dry_run=True, backup=None)):
+        raise UsageError("install: not confirmed, nothing was changed")
+    backup = prospect.engine.install(prospect.plan, prospect.manifest, prospect.options, prospect.config)
+    return _result(prospect, dry_run=False, backup=backup)
+
+
+def diff(layout: Layout, choices: Choices) -> Result:
+    """What install would change, as unified diffs; exit code 2 when anything would or drifted.
+
+    Raises:
+        UserError: as `install`.
+    """
+    prospect = work_out(layout, choices)
+    drifted = prospect.pending or any(operation.decision.drift for operation in prospect.plan)
+    data = {
+        "scope": choices.scope,
+        "operations": operations_to_json([one for one in prospect.plan if one.decision.drift]),
+        "diffs": [{"path": str(one.change.path), "diff": unified(one)} for one in prospect.prepared],
+    }
+    return Result("diff", data, Exit.DRIFT if drifted else Exit.OK)
+
+
+def unified(prepared: Prepared) -> str:
+    """One file's change as a unified diff."""
+    before, after = prepared.before.data, prepared.computed.data
+    return unified_diff(prepared.change.path, before, after)
+
+
+def unified_diff(path: Path, before: bytes | None, after: bytes | None) -> str:
+    """The difference of two states of a file; None is a file that does not exist."""
+    lines = difflib.unified_diff(
+        _lines(before),
+        _lines(after),
+        "/dev/null" if before is None else str(path),
+        "/dev/null" if after is None else str(path),
+    )
+    return "".join(
+        line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines
+    )
+
+
+def difference(operation: Operation) -> str:
+    """What is on disk against what is wanted, for one artefact; empty where they are equal."""
+    if not operation.decision.drift:
+        return ""
+    wanted = operation.wanted if isinstance(operation.wanted, Absent) else operation.wanted.content
+    return unified_diff(operation.address.path, _bytes(operation.actual), _bytes(wanted))
+
+
+def _bytes(content: Any) -> bytes | None:
+    if isinstance(content, Absent):
+        return None
+    return content if isinstance(content, bytes) else (json.dumps(content, indent=2) + "\n").encode("ascii")
+
+
+def _lines(data: bytes | None) -> list[str]:
+    return [] if data is None else data.decode("utf-8", "backslashreplace").splitlines(keepends=True)
+
+
+def _options(engine: Engine, manifest: Manifest, choices: Choices) -> Options:
+    known = engine.options(manifest)
+    groups: Sequence[Group] = ALL_GROUPS
+    if choices.only:
+        # A part installed alone is all that there is; one re-installed leaves the others as they were.
+        before = known.groups if manifest.records else ()
+        groups = [group for group in ALL_GROUPS if group in before or group in choices.only]
+    return Options(mcp_target=choices.mcp_target or known.mcp_target, groups=tuple(groups))
+
+
+def _result(prospect: Prospect, *, dry_run: bool, backup: str | None) -> Result:
+    data: dict[str, Any] = {
+        "scope": prospect.engine.scope.name,
+        "dry_run": dry_run,
+        "changed": prospect.pending,
+        "operations": operations_to_json(prospect.plan),
+        "backup": backup,
+        "config": str(prospect.config.path),
+        "server": prospect.config.server_name,
+        "backends": []
+        if dry_run or not prospect.pending
+        else reachability.probe_all(prospect.config.backends),
+    }
+    return Result("install", data)

@@ -1,0 +1,39 @@
+"""`render`: the agents as they would be installed."""
+
+from pathlib import Path
+
+from supervisor_setup import agents, assets, config, files
+from supervisor_setup.desired import rendered_agents
+from supervisor_setup.errors import TargetError
+from supervisor_setup.layout import Layout
+from supervisor_setup.result import Result
+
+
+def render(layout: Layout, out: Path | None) -> Result:
+    """Render every agent that the config asks for, into `out` where that is given.
+
+    Raises:
+        UserError: the config is not valid, or `out` holds a different file of that name.
+    """
+    rendered = rendered_agents(config.load(layout.config), agents.load_sources(assets.agents()))
+    if out is not None:
+        _write(out, rendered)
+    contents = {name: content.decode("utf-8") for name, content in rendered.items()}
+    return Result("render", {"out": None if out is None else str(out), "agents": contents})
+
+
+def _write(out: Path, rendered: dict[str, bytes]) -> None:
+    snapshots = {name: files.read(out / name) for name in rendered}
+    for name, snapshot in snapshots.items():
+        if snapshot.data not in (None, b"", rendered[name]):
+            raise TargetError(
+                f"{snapshot.path}: exists and holds something else; nothing was written",
+                hint="choose an empty folder: supervisor-setup render --out NEW_FOLDER",
+            )
+        files.check_writable(snapshot)
+    files.make_folders(out)
+    for name, snapshot in snapshots.items():
+        if snapshot.data != rendered[name]:
+            files.replace(
+                snapshot, rendered[name], files.temp_path(snapshot.target, "render"), new_mode=0o644
+            )

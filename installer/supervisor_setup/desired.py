@@ -1,0 +1,145 @@
+"""Config to the artefacts that should exist in a scope."""
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from supervisor_setup import agents, assets, render
+from supervisor_setup.artefacts import Artefact, Group, entry_artefact, file_artefact, item_artefact
+from supervisor_setup.config import Config
+from supervisor_setup.errors import UserError
+from supervisor_setup.layout import Layout, Scope
+
+ALL_GROUPS = (Group.AGENTS, Group.MCP, Group.SKILLS, Group.PERMISSIONS)
+
+
+class McpTarget(StrEnum):
+    """Into which files the server entry goes."""
+
+    SETTINGS = "settings"
+    CLIENT = "client"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The choices of an install that later commands follow."""
+
+    mcp_target: McpTarget = McpTarget.BOTH
+    groups: tuple[Group, ...] = ALL_GROUPS
+
+
+def desired(config: Config, layout: Layout, scope: Scope, options: Options) -> tuple[Artefact, ...]:
+    """Everything that `install` wants in `scope`.
+
+    Raises:
+        ConfigError: an agent names a tier that the config does not have.
+        UserError: the MCP server's program cannot be found.
+    """
+    wanted: list[Artefact] = []
+    sources = agents.load_sources(assets.agents())
+    if Group.AGENTS in options.groups:
+        wanted += _agents(config, scope, sources)
+    if Group.SKILLS in options.groups:
+        wanted += _skills(config, scope, sources)
+    if Group.MCP in options.groups:
+        wanted += _server(config, layout, scope, options.mcp_target)
+    if Group.PERMISSIONS in options.groups:
+        # Without the rule a call in `-p` mode fails with "Claude requested permissions to use …".
+        rule = f"mcp__{config.server_name}"
+        wanted.append(item_artefact(Group.PERMISSIONS, scope.settings, ("permissions", "allow"), rule))
+    return tuple(wanted)
+
+
+def rendered_agents(config: Config, sources: Sequence[agents.AgentSource]) -> dict[str, bytes]:
+    """File name to content of each agent that the config asks for.
+
+    Raises:
+        ConfigError: an agent names a tier that the config does not have.
+    """
+    return render.render_agents(
+        sources,
+        tiers=config.tiers,
+        agent_tiers=config.agent_tiers,
+        exclude=config.exclude,
+        replace_explore=config.replace_explore,
+        server_name=config.server_name,
+        tool_names=config.tool_names,
+    )
+
+
+def server_entry(config: Config, layout: Layout) -> dict[str, Any]:
+    """The client's entry for the MCP server: an absolute command, and references instead of secrets.
+
+    Raises:
+        UserError: `supervisor-mcp` is not installed beside this program.
+    """
+    # `:-` because the client warns of an unset variable that has no default.
+    keys = sorted(
+        {backend["api_key"]["env"] for backend in config.backends if "env" in backend.get("api_key", {})}
+    )
+    entry: dict[str, Any] = {
+        "type": "stdio",
+        "command": str(server_command()),
+        "args": ["--config", str(layout.config), "--cache", str(layout.server_cache)],
+        "env": {name: f"${{{name}:-}}" for name in keys},
+    }
+    if config.always_load:
+        # Else the client defers the tools, and Claude cannot decide from descriptions it has not seen.
+        entry["alwaysLoad"] = True
+    return entry
+
+
+def server_command() -> Path:
+    """The MCP server's program, of the same installation as this one.
+
+    Raises:
+        UserError: there is none.
+    """
+    # Not sys.executable's resolved folder: in a virtual environment that is a link out of it.
+    beside = Path(sys.executable).parent / "supervisor-mcp"
+    if os.access(beside, os.X_OK):
+        return beside
+    own = Path(sys.argv[0]).absolute().parent / "supervisor-mcp"
+    if os.access(own, os.X_OK):
+        return own
+    found = shutil.which("supervisor-mcp")
+    if found is None:
+        raise UserError(
+            f"{beside}: the MCP server's program is missing",
+            hint="install the package again: pip install --force-reinstall supervisor-setup",
+        )
+    return Path(found).absolute()
+
+
+def _agents(config: Config, scope: Scope, sources: Sequence[agents.AgentSource]) -> list[Artefact]:
+    rendered = rendered_agents(config, sources)
+    return [file_artefact(Group.AGENTS, scope.agents / name, content) for name, content in rendered.items()]
+
+
+def _skills(config: Config, scope: Scope, sources: Sequence[agents.AgentSource]) -> list[Artefact]:
+    content = render.render_skill(
+        sources,
+        tiers=config.tiers,
+        agent_tiers=config.agent_tiers,
+        exclude=config.exclude,
+        server_name=config.server_name,
+        tool_names=config.tool_names,
+    )
+    return [file_artefact(Group.SKILLS, scope.skills / "delegation" / "SKILL.md", content)]
+
+
+def _server(config: Config, layout: Layout, scope: Scope, target: McpTarget) -> list[Artefact]:
+    entry = server_entry(config, layout)
+    files = {
+        McpTarget.SETTINGS: [scope.settings],
+        McpTarget.CLIENT: [scope.servers],
+        McpTarget.BOTH: [scope.settings, scope.servers],
+    }[target]
+    pointer = ("mcpServers", config.server_name)
+    return [entry_artefact(Group.MCP, path, pointer, entry) for path in files]

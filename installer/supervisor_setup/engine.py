@@ -1,0 +1,155 @@
+"""One scope's install, diff, doctor and uninstall, on the same plan."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from supervisor_setup import __version__, apply, files, locks, recovery
+from supervisor_setup.artefacts import Address, Artefact, Group
+from supervisor_setup.config import Config
+from supervisor_setup.desired import ALL_GROUPS, McpTarget, Options, desired
+from supervisor_setup.errors import UserError
+from supervisor_setup.layout import Layout, Scope
+from supervisor_setup.manifest import Manifest
+from supervisor_setup.observed import Disk, observe
+from supervisor_setup.plan import Operation, make_plan
+from supervisor_setup.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The parts that every command on a scope shares."""
+
+    layout: Layout
+    scope: Scope
+
+    @property
+    def store(self) -> Store:
+        """This scope's part of the state folder."""
+        return Store(self.layout, self.scope)
+
+    def manifest(self) -> Manifest:
+        """What is installed, a killed run's doings included; reads only.
+
+        Raises:
+            UserError: the manifest is damaged.
+        """
+        store = self.store
+        journal = store.journal()
+        manifest = store.load()
+        return manifest if journal is None else recovery.reconcile(manifest, journal.after)
+
+    def options(self, manifest: Manifest) -> Options:
+        """The choices of the last install; everything where there was none."""
+        known = manifest.options
+        return Options(
+            mcp_target=McpTarget(known.get("mcp_target", McpTarget.BOTH)),
+            groups=tuple(Group(name) for name in known.get("groups", ALL_GROUPS)),
+        )
+
+    def plan(
+        self,
+        config: Config,
+        manifest: Manifest,
+        options: Options,
+        *,
+        only: Sequence[Group] = (),
+        overwrite: bool = False,
+    ) -> tuple[Operation, ...]:
+        """What `install` would do; `only` leaves everything of other groups out of sight.
+
+        Raises:
+            UserError: a file that would be edited cannot be read or parsed.
+        """
+        chosen = only or ALL_GROUPS
+        wanted = [
+            artefact
+            for artefact in desired(config, self.layout, self.scope, options)
+            if artefact.group in chosen
+        ]
+        return self._plan(wanted, manifest, chosen, overwrite=overwrite)
+
+    def removal(self, manifest: Manifest) -> tuple[Operation, ...]:
+        """What `uninstall` would do: the plan in which nothing is wanted.
+
+        Raises:
+            UserError: a file that would be edited cannot be read or parsed.
+        """
+        return self._plan([], manifest, ALL_GROUPS, overwrite=False)
+
+    def preview(self, plan: Sequence[Operation], manifest: Manifest) -> tuple[apply.Prepared, ...]:
+        """The files as the plan would leave them; refuses what `execute` would refuse.
+
+        Raises:
+            TargetError: for the first target that cannot be read, edited or written.
+        """
+        return apply.prepare(plan, manifest, self.store)
+
+    def install(
+        self, plan: Sequence[Operation], manifest: Manifest, options: Options, config: Config
+    ) -> str | None:
+        """Carry an install's plan out; returns the backup's name, None where no file changed.
+
+        Raises:
+            UserError: it could not be done, or the files are not what the plan saw; nothing is changed then.
+        """
+        settled = replace(
+            manifest,
+            options={"mcp_target": options.mcp_target, "groups": list(options.groups)},
+            tool_version=__version__,
+        )
+        backup = self._execute(plan, manifest, settled, "install")
+        if Group.MCP in options.groups:
+            write_server_cache(config, self.layout)
+        return backup
+
+    def uninstall(self, plan: Sequence[Operation], manifest: Manifest) -> str | None:
+        """Carry a removal out and forget the scope; returns the backup's name.
+
+        Raises:
+            UserError: as `install`.
+        """
+        backup = self._execute(plan, manifest, manifest, "uninstall")
+        if not any(self.store.manifest_path.parent.glob("*.json")):
+            self.layout.server_cache.unlink(missing_ok=True)
+        return backup
+
+    def _execute(
+        self, plan: Sequence[Operation], seen: Manifest, settled: Manifest, command: str
+    ) -> str | None:
+        store = self.store
+        with locks.run_lock(self.layout.state):
+            if self.manifest() != seen:
+                raise UserError(
+                    f"{store.manifest_path}: another run has changed it just now",
+                    hint="run the command again",
+                )
+            recovery.recover(store)
+            request = apply.Request(tuple(plan), settled, self.layout.client_state, command)
+            return apply.execute(request, store)
+
+    def _plan(
+        self, wanted: Sequence[Artefact], manifest: Manifest, groups: Sequence[Group], *, overwrite: bool
+    ) -> tuple[Operation, ...]:
+        written = {address: record for address, record in manifest.records.items() if record.group in groups}
+        addresses: dict[Address, None] = dict.fromkeys([artefact.address for artefact in wanted])
+        addresses.update(dict.fromkeys(written))
+        return make_plan(wanted, observe(addresses, Disk()), written, overwrite=overwrite)
+
+
+def write_server_cache(config: Config, layout: Layout) -> None:
+    """Write the server's settings as JSON, stamped with the config.yaml that they come from.
+
+    The server compares the stamp and reads the YAML itself where it differs, so this only saves time.
+    """
+    try:
+        stat = layout.config.stat()
+    except FileNotFoundError:
+        return
+    body: dict[str, Any] = {
+        "schema_version": 1,
+        "source": {"path": str(layout.config), "mtime_ns": stat.st_mtime_ns, "size": stat.st_size},
+        "settings": config.server,
+    }
+    files.write_private(layout.server_cache, json.dumps(body, indent=1).encode("ascii"))

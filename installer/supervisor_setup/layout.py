@@ -1,0 +1,150 @@
+"""Where everything is: every path is a value, computed from the environment when a command runs."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from supervisor_setup.errors import UsageError, UserError
+
+APP = "supervisor-setup"
+
+
+class ScopeName(StrEnum):
+    """Whose configuration is meant, in the client's own words."""
+
+    USER = "user"
+    PROJECT = "project"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The places in which the client reads one scope's configuration.
+
+    `servers` is the file whose top-level `mcpServers` the client reads: its own state file for the user
+    scope, `.mcp.json` for the project scope. The client ignores `mcpServers` in `settings`.
+    """
+
+    name: ScopeName
+    root: Path
+    settings: Path
+    servers: Path
+    agents: Path
+    skills: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """All paths of one run."""
+
+    home: Path
+    cwd: Path
+    claude_dir: Path
+    client_state: Path
+    config: Path
+    state: Path
+
+    @classmethod
+    def from_environment(cls, *, config: Path | None = None) -> "Layout":
+        """Compute the paths from HOME, CLAUDE_CONFIG_DIR, the XDG variables and the working directory.
+
+        Raises:
+            UserError: HOME is not an absolute path, or the working directory is gone.
+        """
+        import platformdirs  # noqa: PLC0415 - kept out of `--version` and `--help`
+
+        home = _home()
+        cwd = _cwd()
+        custom = os.environ.get("CLAUDE_CONFIG_DIR")
+        claude_dir = cwd / custom if custom else home / ".claude"
+        # The client prefers this older name inside its folder whenever it exists.
+        legacy = claude_dir / ".config.json"
+        modern = (claude_dir if custom else home) / ".claude.json"
+        return cls(
+            home=home,
+            cwd=cwd,
+            claude_dir=claude_dir,
+            client_state=legacy if legacy.exists() else modern,
+            config=cwd / config if config else platformdirs.user_config_path(APP) / "config.yaml",
+            state=platformdirs.user_state_path(APP),
+        )
+
+    def scope(self, name: ScopeName) -> Scope:
+        """The paths of one scope; the project is the one that the working directory lies in.
+
+        Raises:
+            UsageError: the project would be the home folder, whose `.claude` is the user scope.
+        """
+        if name is ScopeName.USER:
+            return Scope(
+                name=name,
+                root=self.claude_dir,
+                settings=self.claude_dir / "settings.json",
+                servers=self.client_state,
+                agents=self.claude_dir / "agents",
+                skills=self.claude_dir / "skills",
+            )
+        root = self._project_root()
+        if root.resolve() == self.home.resolve():
+            raise UsageError(
+                f"{root}: the home folder is not a project, its .claude folder is the user scope",
+                hint="run it inside a project, or with --scope user",
+            )
+        return Scope(
+            name=name,
+            root=root,
+            settings=root / ".claude" / "settings.json",
+            servers=root / ".mcp.json",
+            agents=root / ".claude" / "agents",
+            skills=root / ".claude" / "skills",
+        )
+
+    def manifest(self, scope: Scope) -> Path:
+        """Where the record of what was written into `scope` is kept."""
+        return self.state / "manifests" / f"{scope.name}-{path_key(scope.root)}.json"
+
+    @property
+    def server_cache(self) -> Path:
+        """The MCP server's part of the config, as JSON that costs it no YAML parser at start-up."""
+        return self.state / "servers" / f"{path_key(self.config)}.json"
+
+    def _project_root(self) -> Path:
+        candidates = (self.cwd, *self.cwd.parents)
+        for folder in candidates:
+            if (folder / ".git").exists():
+                return folder
+        for folder in candidates:
+            if folder != self.home and ((folder / ".mcp.json").exists() or (folder / ".claude").is_dir()):
+                return folder
+        return self.cwd
+
+
+def path_key(path: Path) -> str:
+    """A short file-name-safe key that differs between paths."""
+    return hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+
+
+def display(path: Path | str, home: Path) -> str:
+    """`path` for a person to read, with the home folder written as `~`."""
+    text = str(path)
+    prefix = str(home)
+    if text == prefix:
+        return "~"
+    return "~" + text[len(prefix) :] if text.startswith(prefix + os.sep) else text
+
+
+def _home() -> Path:
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises where this gives "~"
+    if not home.is_absolute():
+        raise UserError(f"HOME={home}: not an absolute path", hint="export HOME=/home/you")
+    return home
+
+
+def _cwd() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise UserError(
+            "the working directory does not exist any more", hint="cd to a folder that exists"
+        ) from error

@@ -1,0 +1,219 @@
+"""One renderer: a result as text for a person. JSON is the result itself."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from supervisor_setup.errors import UserError
+from supervisor_setup.findings import Status
+from supervisor_setup.layout import display
+from supervisor_setup.result import Result
+
+_SIGNS: Mapping[str, tuple[str, str]] = {
+    "create": ("+", "green"),
+    "restore": ("+", "green"),
+    "update": ("~", "yellow"),
+    "overwrite": ("~", "yellow"),
+    "remove": ("-", "red"),
+    "adopt": ("=", "cyan"),
+    "release": ("=", "cyan"),
+    "keep-users": ("!", "magenta"),
+    "keep-edited": ("!", "magenta"),
+    "keep-both-changed": ("!", "magenta"),
+    "keep-orphan": ("!", "magenta"),
+}
+_MARKS: Mapping[str, tuple[str, str]] = {
+    Status.ERROR: ("error", "red"),
+    Status.WARNING: ("warning", "yellow"),
+    Status.INFO: ("info", "cyan"),
+    Status.SKIPPED: ("skipped", "bright_black"),
+    Status.OK: ("ok", "green"),
+}
+
+
+def text(result: Result, home: Path) -> str:
+    """A result for a person to read, home paths shortened to `~`."""
+    return "\n".join(_RENDERERS[result.command](result.data, home))
+
+
+def error_text(error: UserError) -> str:
+    """An error and its hint."""
+    lines = [click.style("error: ", fg="red", bold=True) + error.message]
+    if error.hint:
+        lines.append(click.style("hint: ", fg="cyan", bold=True) + error.hint)
+    return "\n".join(lines)
+
+
+def _install(data: Mapping[str, Any], home: Path) -> Iterator[str]:
+    yield from _operations(data, home)
+    if data["dry_run"]:
+        return
+    yield ""
+    if not data["changed"]:
+        yield f"Nothing to do: the {data['scope']} scope is as it should be."
+        return
+    yield f"Installed in the {data['scope']} scope: {_tally(data['operations'])}."
+    if data["backup"]:
+        yield f"The files as they were are kept in backup {data['backup']}."
+    yield from _backends(data)
+    yield ""
+    yield "Next: restart Claude Code, then ask it: which local models are available?"
+
+
+def _backends(data: Mapping[str, Any]) -> Iterator[str]:
+    down = [backend for backend in data["backends"] if not backend["reachable"]]
+    for backend in down:
+        yield click.style("note: ", fg="yellow") + (
+            f"{backend['name']} at {backend['url']} cannot be reached now: {backend['problem']}"
+        )
+    if down:
+        yield (
+            "      Claude is told so when it asks and does the work itself. "
+            f"Another address: supervisor-setup install --{down[0]['name']}-url URL"
+            if down[0]["name"] in ("litellm", "ollama")
+            else "      Claude is told so when it asks and does the work itself."
+        )
+
+
+def _uninstall(data: Mapping[str, Any], home: Path) -> Iterator[str]:
+    yield from _operations(data, home)
+    if data["dry_run"]:
+        return
+    yield ""
+    if not data["operations"]:
+        yield f"Nothing to do: nothing is installed in the {data['scope']} scope."
+        return
+    yield f"Uninstalled from the {data['scope']} scope: {_tally(data['operations'])}."
+    if data["config"]:
+        yield f"{display(data['config'], home)} is yours and stays."
+
+
+def _operations(data: Mapping[str, Any], home: Path) -> Iterator[str]:
+    shown = [one for one in data["operations"] if one["decision"] in _SIGNS]
+    same = len(data["operations"]) - len(shown)
+    if data["dry_run"]:
+        yield f"Plan for the {data['scope']} scope:"
+    for one in shown:
+        sign, colour = _SIGNS[one["decision"]]
+        place = ".".join(one["pointer"]) + (f" {one['item']}" if one["item"] else "")
+        where = display(one["path"], home) + (f"  {place}" if place else "")
+        yield f"  {click.style(sign, fg=colour, bold=True)} {where}  {click.style(one['reason'], dim=True)}"
+    if same:
+        yield f"    {same} unchanged"
+    if not shown and data["dry_run"]:
+        yield "  nothing would change"
+
+
+def _tally(operations: Sequence[Mapping[str, Any]]) -> str:
+    names = {
+        "created": ("create", "restore"),
+        "updated": ("update", "overwrite"),
+        "removed": ("remove",),
+        "already yours": ("adopt", "release"),
+        "kept as you have it": ("keep-users", "keep-edited", "keep-both-changed", "keep-orphan"),
+        "unchanged": ("unchanged",),
+    }
+    counts = {name: sum(one["decision"] in kinds for one in operations) for name, kinds in names.items()}
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing was left"
+
+
+def _diff(data: Mapping[str, Any], home: Path) -> Iterator[str]:
+    for one in data["diffs"]:
+        yield from _highlighted(one["diff"], "diff")
+    for one in data["operations"]:
+        if one["decision"].startswith("keep"):
+            place = ".".join(one["pointer"])
+            yield f"{display(one['path'], home)}{'  ' + place if place else ''}: {one['reason']}"
+    if not data["diffs"] and not data["operations"]:
+        yield "Nothing would change."
+
+
+def _highlighted(text: str, lexer: str) -> Iterator[str]:
+    """Text in colours, where the output is a terminal that shows them."""
+    color = click.get_current_context().color
+    if color is False or (color is None and not sys.stdout.isatty()):
+        yield from text.splitlines()
+        return
+    from rich.console import Console  # noqa: PLC0415 - 50 ms, for a person's eyes only
+    from rich.syntax import Syntax  # noqa: PLC0415
+
+    console = Console(force_terminal=True, soft_wrap=True)
+    with console.capture() as capture:
+        console.print(Syntax(text, lexer, theme="ansi_dark", background_color="default"))
+    yield from capture.get().rstrip("\n").split("\n")
+
+
+def _doctor(data: Mapping[str, Any], home: Path) -> Iterator[str]:
+    if "checks" in data:
+        width = max(len(check["id"]) for check in data["checks"])
+        for check in data["checks"]:
+            yield f"{check['id']:<{width}}  {check['summary']}"
+        return
+    families: dict[str, list[Mapping[str, Any]]] = {}
+    for finding in data["findings"]:
+        families.setdefault(finding["family"], []).append(finding)
+    for findings in sorted(families.values(), key=_worst, reverse=True):
+        for finding in sorted(findings, key=_severity, reverse=True):
+            yield from _finding(finding, home)
+    for one in data["diffs"]:
+        yield from ("", *_highlighted(one["diff"], "diff"))
+    yield ""
+    yield ", ".join(f"{count} {status}" for status, count in data["counts"].items() if count)
+
+
+def _finding(finding: Mapping[str, Any], home: Path) -> Iterator[str]:
+    word, colour = _MARKS[finding["status"]]
+    message = finding["message"]
+    if finding["path"]:
+        place = finding["path"] + (f":{finding['line']}" if finding["line"] else "")
+        # The message may name the file itself, as every error of ours does.
+        message = message if message.startswith(finding["path"]) else f"{place}: {message}"
+    mark = click.style(f"{word:<8}", fg=colour, bold=True)
+    yield f"{mark}{finding['id']:<20} {message.replace(str(home), '~')}"
+    if finding["hint"] and finding["status"] != Status.OK:
+        yield f"{'':<8}{click.style('hint:', fg='cyan')} {finding['hint'].replace(str(home), '~')}"
+
+
+def _severity(finding: Mapping[str, Any]) -> int:
+    return Status(finding["status"]).severity
+
+
+def _worst(findings: Sequence[Mapping[str, Any]]) -> int:
+    return max(_severity(finding) for finding in findings)
+
+
+def _config(data: Mapping[str, Any], home: Path) -> Iterator[str]:
+    if "config" in data:
+        from supervisor_setup.edit import yaml_entries  # noqa: PLC0415 - ruamel.yaml costs 50 ms
+
+        yield from _highlighted(yaml_entries.dump(data["config"]), "yaml")
+    elif "created" in data:
+        what = "created" if data["created"] else "exists already and stays as it is"
+        yield f"{display(data['path'], home)}: {what}"
+    elif "changed" in data:
+        yield f"{display(data['path'], home)}: {'changed' if data['changed'] else 'says so already'}"
+        yield "Next: supervisor-setup install"
+    else:
+        yield data["path"]
+
+
+def _render(data: Mapping[str, Any], home: Path) -> Iterator[str]:
+    for name, content in data["agents"].items():
+        if data["out"]:
+            yield f"{display(data['out'], home)}/{name}"
+        else:
+            yield f"# {name}"
+            yield from _highlighted(content, "markdown")
+
+
+_RENDERERS: Mapping[str, Callable[[Mapping[str, Any], Path], Iterator[str]]] = {
+    "install": _install,
+    "uninstall": _uninstall,
+    "diff": _diff,
+    "doctor": _doctor,
+    "config": _config,
+    "render": _render,
+}

@@ -1,0 +1,130 @@
+"""Every test has a home of its own; one that reaches for the real one fails."""
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REAL_HOME = Path(os.path.expanduser("~")).resolve()
+_KEPT = (
+    "PATH",
+    "LANG",
+    "TMPDIR",
+    "COVERAGE_PROCESS_START",
+    "COVERAGE_PROCESS_CONFIG",
+    "SUPERVISOR_TEST_CACHE",
+)
+_WATCHED = (".claude", ".claude.json", ".config/supervisor-setup", ".local/state/supervisor-setup")
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty HOME, and an environment without anything that this machine's user has set."""
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in list(os.environ):
+        if name not in _KEPT and not name.startswith(("PYTEST", "COV_", "HYPOTHESIS", "SUPERVISOR_PROPERTY")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    return home
+
+
+def _touched(event: str, arguments: tuple[object, ...]) -> str | None:
+    """The path in the real home that an audited call would write to."""
+    if event == "open":
+        path, mode, flags = arguments
+        writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        if not writes or not isinstance(path, str):
+            return None
+    elif event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate"):
+        path = arguments[1] if event in ("os.rename", "os.symlink", "os.link") else arguments[0]
+    else:
+        return None
+    if not isinstance(path, str | os.PathLike):
+        return None
+    full = os.path.abspath(os.fspath(path))
+    return next((full for name in _WATCHED if full.startswith(str(REAL_HOME / name))), None)
+
+
+def _guard(event: str, arguments: tuple[object, ...]) -> None:
+    touched = _touched(event, arguments)
+    if touched is not None:
+        raise AssertionError(f"a test reached for the real home: {event} {touched}")
+
+
+sys.addaudithook(_guard)
+
+
+def _stamp() -> dict[str, object]:
+    """What could have been changed in the real home by a child process, which no audit hook sees."""
+    stamp: dict[str, object] = {}
+    for name in _WATCHED:
+        path = REAL_HOME / name
+        stamp[name] = sorted(os.listdir(path)) if path.is_dir() else path.exists() and path.stat().st_mtime_ns
+    return stamp
+
+
+@pytest.fixture(autouse=True, scope="session")
+def real_home_stays_as_it_is():
+    """Fails the run when anything in the real home's configuration has changed under it."""
+    before = _stamp()
+    yield
+    assert _stamp() == before, f"the configuration in {REAL_HOME} changed while the tests ran"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One finished command."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict:
+        """What `--json` printed."""
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Cli:
+    """Runs supervisor-setup in this process, as its console script would."""
+
+    capsys: pytest.CaptureFixture[str]
+
+    def __call__(self, *arguments: str, code: int | None = 0) -> Ran:
+        from supervisor_setup import cli  # noqa: PLC0415 - after the environment is the test's own
+
+        self.capsys.readouterr()
+        found = cli.run(list(arguments))
+        captured = self.capsys.readouterr()
+        ran = Ran(found, captured.out, captured.err)
+        assert code is None or ran.code == code, f"exit {ran.code}\n{ran.out}\n{ran.err}"
+        assert "Traceback" not in ran.err
+        return ran
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
+    """`cli("install", "--yes")` runs the command and checks its exit code (0 unless `code` says otherwise)."""
+    return Cli(capsys)
+
+
+def snapshot(folder: Path) -> dict[str, bytes | str]:
+    """Every file below `folder` with its bytes, every link with its aim, every folder."""
+    found: dict[str, bytes | str] = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.is_symlink():
+            found[name] = f"-> {path.readlink()}"
+        elif path.is_dir():
+            found[name] = "folder"
+        else:
+            found[name] = path.read_bytes()
+    return found
