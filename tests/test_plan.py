@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from supervisor_setup.artefacts import ABSENT, Group, digest, file_artefact
 from supervisor_setup.manifest import Prior, Record
 from supervisor_setup.plan import Decision, make_plan

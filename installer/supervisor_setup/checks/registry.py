@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from supervisor_setup.checks import config, drift, installed_agents, server, settings
+from supervisor_setup.checks import backends, config, drift, installed_agents, server, settings
 from supervisor_setup.checks.world import World
 from supervisor_setup.findings import Finding, Status
 
@@ -12,10 +12,14 @@ Run = Callable[[World], Iterable[Finding]]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check: the id of its findings (or FAMILY.* where it has several) and what it looks for."""
+    """A check: the id of its findings (or FAMILY.* where it has several) and what it looks for.
+
+    An `online` one starts processes or opens connections, so `--offline` skips it.
+    """
 
     id: str
     run: Run
+    online: bool = False
 
     @property
     def summary(self) -> str:
@@ -35,13 +39,17 @@ CHECKS: tuple[Check, ...] = (
     Check("settings.parse", settings.parse),
     Check("server.entry", server.entry),
     Check("agents.*", installed_agents.valid),
+    Check("backend.reachable", backends.reachable, online=True),
 )
 
 
-def run(world: World, checks: Iterable[Check]) -> list[Finding]:
+def run(world: World, checks: Iterable[Check], *, offline: bool) -> list[Finding]:
     """All findings, an `ok` for each check that found nothing."""
     findings: list[Finding] = []
     for check in checks:
+        if offline and check.online:
+            findings.append(Finding(check.id, Status.SKIPPED, "not looked at with --offline"))
+            continue
         found = list(check.run(world))
         findings += found or [Finding(check.id, Status.OK, check.summary)]
     return findings

@@ -1,0 +1,22 @@
+"""The servers of the local models, as the config names them."""
+
+from collections.abc import Iterator
+
+from supervisor_setup import reachability
+from supervisor_setup.checks.world import World
+from supervisor_setup.errors import UserError
+from supervisor_setup.findings import Finding, Status
+
+
+def reachable(world: World) -> Iterator[Finding]:
+    """A backend cannot be reached, so Claude gets an error from its tools and does the work itself."""
+    if isinstance(world.config, UserError):
+        return
+    for backend in reachability.probe_all(world.config.backends):
+        if not backend["reachable"]:
+            yield Finding(
+                "backend.reachable",
+                Status.WARNING,
+                f"{backend['name']} at {backend['url']} cannot be reached: {backend['problem']}",
+                hint="start it, or name another address: supervisor-setup config show, then config set",
+            )

@@ -1,0 +1,58 @@
+"""The words that the client knows in an agent file, as data of agent-frontmatter.schema.json."""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from supervisor_setup.frontmatter import Frontmatter
+
+_SYNONYMS: Mapping[str, str | None] = {"allowedtools": "tools", "whentouse": "description", "mode": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The keys, values, models and tools that the client knows."""
+
+    keys: tuple[str, ...]
+    values: Mapping[str, Sequence[object]]
+    aliases: frozenset[str]
+    model_id: re.Pattern[str]
+    tools: tuple[str, ...]
+
+    @classmethod
+    def from_schema(cls, schema: Mapping[str, Any]) -> "Vocabulary":
+        """Read it from agent-frontmatter.schema.json."""
+        properties, shared = schema["properties"], schema["$defs"]
+        return cls(
+            keys=tuple(properties),
+            values={key: value["enum"] for key, value in properties.items() if "enum" in value},
+            aliases=frozenset(shared["modelAlias"]["enum"]),
+            model_id=re.compile(shared["modelId"]["pattern"]),
+            tools=tuple(shared["builtinTool"]["enum"]),
+        )
+
+
+def near_key(key: str, vocabulary: Vocabulary, parsed: Frontmatter) -> str | None:
+    """The known key that an unknown one was probably meant to be: none that the file has already."""
+    free = {_normal(known): known for known in vocabulary.keys if known not in parsed.fields}
+    normal = _normal(key)
+    if normal in _SYNONYMS:
+        meant = _SYNONYMS[normal]
+        return meant if meant in free.values() else None
+    near = difflib.get_close_matches(normal, free, n=1, cutoff=0.8)
+    return free[near[0]] if near else None
+
+
+def _normal(key: str) -> str:
+    return re.sub(r"[-_ ]", "", key).lower()
+
+
+def kind(value: object) -> str:
+    """What YAML made of a value that should have been text."""
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int | float):
+        return "a number"
+    return "a list" if isinstance(value, list) else "a mapping"

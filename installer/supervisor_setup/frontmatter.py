@@ -1,0 +1,286 @@
+"""Reads an agent file the way the client does, which is neither strict YAML nor plain guesswork.
+
+Everything here was measured on the real clients 2.1.197 and 2.1.330 with planted files, and holds for both
+unless a comment names one of them:
+
+- the block opens with `---` at the very first byte (after an optional byte-order mark) and ends at the next
+  `---`, *wherever that stands*: a `---` inside a value ends the block there;
+- what strict YAML refuses gets a second chance, in which the client puts quotes around every unquoted
+  one-line value with a special character in it, so that `description: Use this: always` loads;
+- that second chance does not see lines that end in CRLF, nested lines, or keys with a digit in them.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+MAX_BYTES = 1_048_576
+"""Size in bytes above which the client skips a file unread."""
+
+# What \s means to the client; Python's differs in a few characters.
+_SPACE = r"[\t\n\x0b\x0c\r \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]"
+_BLOCK = re.compile(rf"---{_SPACE}*\n(.*?)---{_SPACE}*\n?", re.DOTALL)
+
+_KEY_LINE = re.compile(r"([a-zA-Z_-]+):[\t ]+([^\n\r\u2028\u2029]+)")
+_SPECIAL = re.compile(r"[{}\[\]*&#!|>%@`]|: ")
+_LEADING_TABS = re.compile(r"^\t+", re.MULTILINE)
+
+# The lines that need no YAML parser; whatever is not surely the same to one is left to it.
+_ODD = r"\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ufeff"
+_SIMPLE_LINE = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*):(?:[\t ]+(.*))?")
+_SIMPLE_ITEM = re.compile(r"( *)- +(.*)")
+_PLAIN = re.compile(rf"[^\s\-?:,\[\]{{}}#&*!|>'\"%@`{_ODD}](?:(?!:[\t ]|:$|[\t ]#)[^{_ODD}])*")
+_PLAIN_IN_LIST = re.compile(r"[A-Za-z_][A-Za-z0-9_. -]*")
+_ESCAPE = r'\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4})'
+_DOUBLE_QUOTED = re.compile(rf'"(?:[^"\\\t{_ODD}]|{_ESCAPE})*"')
+_SINGLE_QUOTED = re.compile(rf"'(?:[^'{_ODD}]|'')*'")
+
+# YAML 1.2's core schema, which is the client's.
+_NULL = re.compile(r"|~|null|Null|NULL")
+_BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
+_INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(
+    r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+)
+
+# What the YAML parser refuses and the client does not: control characters, and most tabs.
+_REFUSED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
+_INNER_TABS = re.compile(r"(?<=\S)[\t ]*\t[\t ]*|^[\t ]+$", re.MULTILINE)
+
+_REASONS = {
+    "found unexpected end of stream": "a quote is opened and never closed",
+    "mapping values are not allowed here": "a colon and a space in a value that has no quotes",
+    "expected <block end>, but found '<scalar>'": "text after a closing quote",
+    "could not find expected ':'": "a line that is neither a key nor indented",
+}
+_NOT_SIMPLE = object()
+_LONGEST_INTEGER = 300  # digits; beyond them the client's numbers are infinite
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A top-level value of the frontmatter; `line` is its key's line in the file, from 1."""
+
+    value: object
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frontmatter:
+    """A frontmatter that the client can read.
+
+    `requoted` is the first line that only the client's second chance made readable; `cut` is the line on
+    which a `---` inside a value ended the block early.
+    """
+
+    fields: Mapping[str, Field]
+    body: str
+    bom: bool
+    requoted: int | None
+    cut: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoFrontmatter:
+    """The client takes such a file for documentation that lies beside the agents."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The client drops such a file; only its debug log says so."""
+
+    line: int
+    reason: str
+
+
+Parsed = Frontmatter | NoFrontmatter | Unreadable
+
+
+class _YamlError(Exception):
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(reason)
+        self.line = line
+        self.reason = reason
+
+
+def parse(data: bytes) -> Parsed:
+    """What the client reads from the bytes of an agent file; it never raises."""
+    if len(data) > MAX_BYTES:
+        return Unreadable(1, f"the file is larger than {MAX_BYTES:,} bytes")
+    text = data.decode("utf-8", errors="replace")
+    bom = text.startswith("\ufeff")
+    text = text.removeprefix("\ufeff")
+    match = _BLOCK.match(text)
+    if match is None:
+        return NoFrontmatter(_why_no_block(text))
+    block, first_line = match[1], text.count("\n", 0, match.start(1)) + 1
+    if "\0" in block:  # 2.1.197 accepts it
+        line = first_line + block[: block.index("\0")].count("\n")
+        return Unreadable(line, "the frontmatter holds a NUL byte")
+    requoted = None
+    try:
+        values = _load(block)
+    except _YamlError as strict:
+        try:
+            values = _load(_LEADING_TABS.sub(lambda tabs: "  " * len(tabs[0]), _requote(block)))
+        except _YamlError as error:
+            return Unreadable(first_line + error.line, error.reason)
+        requoted = first_line + strict.line
+    last_line = block.rpartition("\n")[2]
+    return Frontmatter(
+        fields={key: Field(value, first_line + line) for key, (value, line) in values.items()},
+        body=text[match.end() :].strip(),
+        bom=bom,
+        requoted=requoted,
+        cut=first_line + block.count("\n") if last_line.strip() else None,
+    )
+
+
+def _why_no_block(text: str) -> str:
+    if text.startswith("---") and "\n" not in text:
+        return "the lines end in a bare carriage return"
+    if text.startswith("---"):
+        return "the frontmatter has no closing `---`"
+    if text.lstrip().startswith("---"):
+        return "the opening `---` is not the first line"
+    return "no frontmatter"
+
+
+def _requote(block: str) -> str:
+    """The client's second chance: quotes around one-line values with a special character in them."""
+    return "\n".join(_requoted_line(line) for line in block.split("\n"))
+
+
+def _requoted_line(line: str) -> str:
+    match = _KEY_LINE.fullmatch(line)
+    if match is None:
+        return line
+    key, value = match.groups()
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+    if quoted or _is_list(value) or not _SPECIAL.search(value):
+        return line
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{key}: "{escaped}"'
+
+
+def _is_list(value: str) -> bool:
+    if not (value.startswith("[") and value.endswith("]")):
+        return False
+    try:
+        return isinstance(_load(f"x: {value}")["x"][0], list)
+    except _YamlError:
+        return False
+
+
+def _load(text: str) -> dict[str, tuple[object, int]]:
+    """Top-level values with their lines from 0; {} for anything but a mapping.
+
+    Most agent files are a few simple lines, so those are read here; a real YAML parser costs 100 ms to
+    import and half a millisecond a file.
+    """
+    simple = _load_simple(text)
+    return _load_yaml(text) if simple is None else simple
+
+
+def _load_simple(text: str) -> dict[str, tuple[object, int]] | None:
+    values: dict[str, tuple[object, int]] = {}
+    items: list[object] | None = None
+    indent = ""
+    for number, raw in enumerate(text.split("\n")):
+        line = raw.rstrip("\r\t ")
+        if not line:
+            continue
+        if match := _SIMPLE_LINE.fullmatch(line):
+            key, scalar = match[1], (match[2] or "").strip("\t ")
+            items = None if scalar else []
+            value = _simple_value(scalar)
+            if value is _NOT_SIMPLE or _NULL.fullmatch(key) or _BOOL.fullmatch(key):
+                return None
+            values[key] = (value, number)
+        elif items is not None and (match := _SIMPLE_ITEM.fullmatch(line)):
+            value = _simple_value(match[2])
+            indent = indent if items else match[1]
+            if value is _NOT_SIMPLE or match[1] != indent:
+                return None
+            items.append(value)
+            values[key] = (items, values[key][1])
+        else:
+            return None
+    return values
+
+
+def _simple_value(text: str) -> object:
+    if text.startswith('"'):
+        return _unescape(text) if _DOUBLE_QUOTED.fullmatch(text) else _NOT_SIMPLE
+    if text.startswith("'"):
+        return text[1:-1].replace("''", "'") if _SINGLE_QUOTED.fullmatch(text) else _NOT_SIMPLE
+    if text.startswith("["):
+        items = [item.strip(" ") for item in text[1:-1].split(",")]
+        simple = text.endswith("]") and all(_PLAIN_IN_LIST.fullmatch(item) for item in items)
+        return [_scalar(item) for item in items] if simple else _NOT_SIMPLE
+    return _scalar(text) if not text or _PLAIN.fullmatch(text) else _NOT_SIMPLE
+
+
+def _unescape(quoted: str) -> object:
+    import json  # noqa: PLC0415 - only quoted values need it
+
+    return json.loads(quoted)
+
+
+def _scalar(text: str) -> object:
+    if _NULL.fullmatch(text):
+        return None
+    if _BOOL.fullmatch(text):
+        return text[0] in "tT"
+    if _INT.fullmatch(text) and len(text) <= _LONGEST_INTEGER:
+        return int(text, 0) if text[1:2] in {"o", "x"} else int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+    return text
+
+
+def _load_yaml(text: str) -> dict[str, tuple[object, int]]:
+    from ruamel.yaml import YAML  # noqa: PLC0415 - see _load
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
+
+    try:
+        readable = _INNER_TABS.sub(" ", _REFUSED.sub("\ufffd", text))
+        node = YAML(typ="safe", pure=True).compose(readable)
+        lines = text.split("\n")
+        return {key: (_construct(value, lines), line) for key, value, line in _entries(node)}
+    except MarkedYAMLError as error:
+        unclosed = error.problem == "found unexpected end of stream"
+        mark = error.context_mark if unclosed else error.problem_mark
+        problem = str(error.problem)
+        raise _YamlError(mark.line if mark else 0, _REASONS.get(problem, problem)) from error
+    except (YAMLError, RecursionError, KeyError) as error:  # KeyError: a %YAML version that it does not know
+        raise _YamlError(0, f"the YAML parser gave up: {error}") from error
+
+
+def _entries(node: object) -> Iterator[tuple[str, object, int]]:
+    from ruamel.yaml.nodes import MappingNode  # noqa: PLC0415 - see _load
+
+    if isinstance(node, MappingNode):
+        for key, value in node.value:
+            yield str(key.value), value, key.start_mark.line
+
+
+def _construct(node: object, lines: list[str]) -> object:
+    from ruamel.yaml.nodes import ScalarNode, SequenceNode  # noqa: PLC0415 - see _load
+
+    if isinstance(node, ScalarNode):
+        if node.style in {"'", '"'}:
+            _refuse_unindented(node.start_mark.line, node.end_mark.line, lines)
+        return node.value if node.style else _scalar(node.value)
+    if isinstance(node, SequenceNode):
+        return [_construct(item, lines) for item in node.value]
+    return {key: _construct(value, lines) for key, value, _ in _entries(node)}
+
+
+def _refuse_unindented(first: int, last: int, lines: list[str]) -> None:
+    """The client wants the further lines of a quoted value indented; the parser here does not."""
+    for number in range(first + 1, last + 1):
+        if lines[number].strip() and not lines[number].startswith((" ", "\t")):
+            raise _YamlError(number, "a quoted value goes on in an unindented line")
