@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-REAL_HOME = Path(os.path.expanduser("~")).resolve()
+REAL_HOME = Path.home().resolve()
 _KEPT = (
     "PATH",
     "LANG",
@@ -38,7 +38,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def _touched(event: str, arguments: tuple[object, ...]) -> str | None:
     """The path in the real home that an audited call would write to."""
     if event == "open":
-        path, mode, flags = arguments
+        path, _mode, flags = arguments
         writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
         if not writes or not isinstance(path, str):
             return None
@@ -48,7 +48,7 @@ def _touched(event: str, arguments: tuple[object, ...]) -> str | None:
         return None
     if not isinstance(path, str | os.PathLike):
         return None
-    full = os.path.abspath(os.fspath(path))
+    full = os.path.abspath(os.fspath(path))  # noqa: PTH100 - must not follow links
     return next((full for name in _WATCHED if full.startswith(str(REAL_HOME / name))), None)
 
 
@@ -66,7 +66,11 @@ def _stamp() -> dict[str, object]:
     stamp: dict[str, object] = {}
     for name in _WATCHED:
         path = REAL_HOME / name
-        stamp[name] = sorted(os.listdir(path)) if path.is_dir() else path.exists() and path.stat().st_mtime_ns
+        stamp[name] = (
+            sorted(one.name for one in path.iterdir())
+            if path.is_dir()
+            else path.exists() and path.stat().st_mtime_ns
+        )
     return stamp
 
 

@@ -118,8 +118,10 @@ def _write_all(request: Request, prepared: Sequence[Prepared], store: Store) -> 
             f"{store.journal_path}: the run failed ({error}) and not every file could be put back",
             hint=f"mend the cause and run the command again; the files as they were are in backup {backup}",
         ) from error
-    tidy(after, request.manifest, store)
-    store.close_journal()
+    # Everything is done; what fails to be cleared away now is cleared away by the next run.
+    with contextlib.suppress(OSError):
+        tidy(after, request.manifest, store)
+        store.close_journal()
     return backup
 
 

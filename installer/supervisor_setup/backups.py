@@ -12,6 +12,8 @@ from supervisor_setup.artefacts import digest
 
 KEPT = 10
 
+_INDEX = "index.json"
+
 
 @dataclass(frozen=True, slots=True)
 class Copy:
@@ -47,7 +49,7 @@ def save(state: Path, command: str, snapshots: Sequence[files.Snapshot]) -> str 
         files.write_private(folder / stored, snapshot.data)
         entries.append({"path": str(snapshot.path), "stored": stored, "digest": digest(snapshot.data)})
     index = {"schema_version": 1, "command": command, "copies": entries}
-    files.write_private(folder / "index.json", json.dumps(index, indent=1).encode("utf-8"))
+    files.write_private(folder / _INDEX, json.dumps(index, indent=1).encode("utf-8"))
     _prune(state / "backups")
     return folder.name
 
@@ -57,13 +59,12 @@ def listing(state: Path) -> list[Backup]:
     backups = []
     for folder in sorted(_folders(state / "backups"), reverse=True):
         try:
-            index = json.loads((folder / "index.json").read_bytes())
+            index = json.loads((folder / _INDEX).read_bytes())
             copies = tuple(
                 Copy(Path(item["path"]), folder / item["stored"], item["digest"]) for item in index["copies"]
             )
             backups.append(Backup(folder.name, index["command"], copies))
         except (OSError, ValueError, KeyError, TypeError):
-            # Cut off by a kill before its index was written: nothing was changed yet, so nothing is missed.
             continue
     return backups
 
@@ -87,5 +88,8 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def _prune(parent: Path) -> None:
-    for folder in sorted(_folders(parent), reverse=True)[KEPT:]:
+    folders = sorted(_folders(parent), reverse=True)
+    complete = [folder for folder in folders if (folder / _INDEX).exists()]
+    # One without its index was cut off by a kill, before the run had changed anything.
+    for folder in (*complete[KEPT:], *(folder for folder in folders if folder not in complete)):
         shutil.rmtree(folder, ignore_errors=True)

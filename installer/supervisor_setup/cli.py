@@ -200,7 +200,7 @@ def doctor(  # noqa: PLR0913 - one parameter for each option
 
     if list_checks:
         shell.finish(command.listing())
-    choices = command.Choices(checks, strict, verbose)
+    choices = command.Choices(checks, strict, verbose, offline)
     if not fix:
         shell.finish(command.doctor(shell.layout(), choices))
     _require_terminal("doctor --fix", yes=yes)
@@ -301,6 +301,10 @@ def run(arguments: list[str]) -> int:
         # The reader has gone (`| head`); python would complain once more when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.ERROR
+    except OSError as error:
+        # A full disk or a missing permission outside of any transaction, such as in the state folder.
+        reason = f"{error.filename or 'supervisor-setup'}: {error.strerror or error}"
+        return _user_error(UserError(reason, hint="make room or mend the permissions"), as_json=as_json)
     except Exception as error:  # the edge: a bug becomes one line and a log file
         return _bug(error)
 

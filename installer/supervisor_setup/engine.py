@@ -1,5 +1,6 @@
 """One scope's install, diff, doctor and uninstall, on the same plan."""
 
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -101,7 +102,9 @@ class Engine:
         )
         backup = self._execute(plan, manifest, settled, "install")
         if Group.MCP in options.groups:
-            write_server_cache(config, self.layout)
+            # Without the cache the server reads config.yaml, a little later.
+            with contextlib.suppress(OSError):
+                write_server_cache(config, self.layout)
         return backup
 
     def uninstall(self, plan: Sequence[Operation], manifest: Manifest) -> str | None:
@@ -112,7 +115,8 @@ class Engine:
         """
         backup = self._execute(plan, manifest, manifest, "uninstall")
         if not any(self.store.manifest_path.parent.glob("*.json")):
-            self.layout.server_cache.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self.layout.server_cache.unlink(missing_ok=True)
         return backup
 
     def _execute(

@@ -144,12 +144,16 @@ def remove(snapshot: Snapshot) -> bool:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Write one of our own files in the state folder: atomically, and readable by the user alone."""
+    """Write one of our own files in the state folder: atomically, and readable by the user alone.
+
+    Only under the run lock: a temporary file that is in the way was left by a killed run.
+    """
     make_folders(path.parent, 0o700)
     snapshot = read(path)
-    if snapshot.data == data:
-        return
-    replace(snapshot, data, temp_path(snapshot.target, str(os.getpid())), new_mode=0o600)
+    temp = temp_path(snapshot.target, "state")
+    temp.unlink(missing_ok=True)
+    if snapshot.data != data:
+        replace(snapshot, data, temp, new_mode=0o600)
 
 
 def temp_path(target: Path, key: str) -> Path:

@@ -8,10 +8,19 @@ from pathlib import Path
 
 import pytest
 
-AGENTS = (
-    "architect classifier debugger doc-writer explorer implementer local-delegate reviewer "
-    "security-auditor summarizer test-runner"
-).split()
+AGENTS = [
+    "architect",
+    "classifier",
+    "debugger",
+    "doc-writer",
+    "explorer",
+    "implementer",
+    "local-delegate",
+    "reviewer",
+    "security-auditor",
+    "summarizer",
+    "test-runner",
+]
 
 
 def decisions(ran, path=None):
@@ -31,7 +40,7 @@ def test_the_server_entry_names_an_absolute_program_and_no_secret(cli, home, mon
     monkeypatch.setenv("LITELLM_API_KEY", "sk-do-not-write-me")
     cli("install", "--yes")
     entry = home.json(home.client)["mcpServers"]["local-models"]
-    assert os.path.isabs(entry["command"])
+    assert Path(entry["command"]).is_absolute()
     assert os.access(entry["command"], os.X_OK)
     assert entry["env"] == {"LITELLM_API_KEY": "${LITELLM_API_KEY:-}"}
     assert entry["alwaysLoad"] is True

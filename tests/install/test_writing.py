@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+
 from supervisor_setup import files, locks
 from supervisor_setup.errors import TargetError, UserError
 

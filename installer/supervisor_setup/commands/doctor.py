@@ -20,6 +20,7 @@ class Choices:
     checks: tuple[str, ...] = ()
     strict: bool = False
     verbose: bool = False
+    offline: bool = False
 
 
 def doctor(layout: Layout, choices: Choices) -> Result:
@@ -29,7 +30,7 @@ def doctor(layout: Layout, choices: Choices) -> Result:
         UsageError: there is no check of that name.
     """
     seen = world.gather(layout, dict(os.environ))
-    findings = registry.run(seen, _chosen(choices.checks))
+    findings = registry.run(seen, _chosen(choices.checks), offline=choices.offline)
     counts = {status.value: sum(one.status is status for one in findings) for status in Status}
     bad = counts[Status.ERROR] + (counts[Status.WARNING] if choices.strict else 0)
     data: dict[str, Any] = {

@@ -22,7 +22,7 @@ def validate(paths: Sequence[Path], form: str, layout: Layout) -> tuple[str, Exi
 
 def _render(findings: Sequence[Finding], form: str) -> str:
     if form == "json":
-        return json.dumps(engine.to_json(findings), indent=2)
+        return json.dumps({"command": "validate", **engine.to_json(findings)}, indent=2)
     if form == "sarif":
         return json.dumps(engine.to_sarif(findings), indent=2)
     return engine.to_github(findings) if form == "github" else engine.to_text(findings)

@@ -1,0 +1,101 @@
+"""Wall time and peak memory of the commands, beside a bare interpreter in the same run.
+
+    python benchmarks/commands.py [--runs 15] [--check]
+
+Times depend on the machine, so the budgets are ratios against `python -c pass` and `python -c "import click"`, measured
+interleaved with the commands. With --check a broken budget exits with 1.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PROGRAM = Path(sys.executable).parent / "supervisor-setup"
+BARE = "python -c pass"
+CLICK = "python -c 'import click'"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A command to measure; `before` makes its home ready each time, `budget` is a ratio to a baseline."""
+
+    name: str
+    command: tuple[str | Path, ...]
+    before: tuple[tuple[str | Path, ...], ...] = ()
+    fresh_home: bool = False
+    baseline: str = BARE
+    budget: float | None = None
+    seconds: list[float] = field(default_factory=list)
+    kib: list[int] = field(default_factory=list)
+
+
+INSTALL = (PROGRAM, "install", "--yes")
+SUBJECTS = (
+    Subject(BARE, (sys.executable, "-c", "pass")),
+    Subject(CLICK, (sys.executable, "-c", "import click")),
+    Subject("--version", (PROGRAM, "--version"), baseline=CLICK, budget=1.5),
+    Subject("install", INSTALL, fresh_home=True),
+    Subject("install, nothing to do", INSTALL, before=(INSTALL,), baseline=CLICK, budget=2.5),
+    Subject("doctor --offline", (PROGRAM, "doctor", "--offline"), before=(INSTALL,)),
+)
+
+
+def measure(command: tuple[str | Path, ...], home: Path) -> tuple[float, int]:
+    """Seconds and peak resident KiB of one run."""
+    environment = {"HOME": str(home), "PATH": os.defpath}
+    started = time.perf_counter()
+    child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    seconds = time.perf_counter() - started
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise SystemExit(f"{command} exited with {child.returncode}")
+    return seconds, usage.ru_maxrss
+
+
+def run(subject: Subject, folder: Path) -> None:
+    """Measure a subject once, in a home of its own."""
+    home = folder / subject.name.replace(" ", "-").replace("/", "-")
+    if subject.fresh_home:
+        home = Path(tempfile.mkdtemp(dir=folder))
+    if not home.exists():
+        home.mkdir()
+        for command in subject.before:
+            measure(command, home)
+    seconds, kib = measure(subject.command, home)
+    subject.seconds.append(seconds)
+    subject.kib.append(kib)
+
+
+def main() -> int:
+    """Measure, print the table, and tell whether the budgets held."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    arguments.add_argument("--runs", type=int, default=15)
+    arguments.add_argument("--check", action="store_true")
+    options = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(options.runs):
+            for subject in SUBJECTS:
+                run(subject, Path(folder))
+    medians = {subject.name: statistics.median(subject.seconds) for subject in SUBJECTS}
+    print(f"{'command':<26}{'ms':>8}{'ratio':>8}{'budget':>8}{'MiB':>7}  ratio to")
+    broken = False
+    for subject in SUBJECTS:
+        ratio = medians[subject.name] / medians[subject.baseline]
+        broken |= subject.budget is not None and ratio > subject.budget
+        budget = "" if subject.budget is None else f"{subject.budget:.1f}"
+        print(
+            f"{subject.name:<26}{medians[subject.name] * 1000:>8.0f}{ratio:>8.2f}{budget:>8}"
+            f"{max(subject.kib) / 1024:>7.1f}  {subject.baseline}"
+        )
+    return int(options.check and broken)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

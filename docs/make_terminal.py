@@ -1,0 +1,35 @@
+"""Makes docs/terminal.svg from a real first install: python docs/make_terminal.py"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+PROGRAM = Path(sys.executable).parent / "supervisor-setup"
+LINES = (
+    (PROGRAM, "--color", "always", "install", "--yes", "--litellm-url", "http://127.0.0.1:9"),
+    (PROGRAM, "--color", "always", "doctor", "--offline"),
+)
+
+
+def main() -> None:
+    """Run each command in a home of its own and draw what it printed."""
+    console = Console(record=True, width=112, file=Path(os.devnull).open("w", encoding="utf-8"))
+    with tempfile.TemporaryDirectory() as home:
+        (Path(home) / ".claude").mkdir()
+        (Path(home) / ".claude" / "settings.json").write_text('{\n  "theme": "dark"\n}\n', encoding="utf-8")
+        for command in LINES:
+            shown = " ".join(("supervisor-setup", *map(str, command[3:])))
+            console.print(Text.assemble(("$ ", "bold green"), (shown, "bold")))
+            environment = {"HOME": home, "PATH": os.defpath}
+            ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+            console.print(Text.from_ansi(ran.stdout))
+    console.save_svg(str(Path(__file__).with_name("terminal.svg")), title="supervisor-setup")
+
+
+if __name__ == "__main__":
+    main()

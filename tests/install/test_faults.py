@@ -1,0 +1,41 @@
+"""A kill or a failing system call at every point of a run that writes: nothing of the user's is lost."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).with_name("faults.py")
+
+
+@pytest.fixture
+def memory(tmp_path):
+    """A folder in memory where there is one: thousands of fsyncs wait for a disk otherwise."""
+    shared = Path("/dev/shm")
+    if not os.access(shared, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=shared) as folder:
+        yield Path(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["kill", "fail"])
+@pytest.mark.parametrize("scenario", ["install", "update", "uninstall"])
+def test_a_fault_at_any_point_loses_nothing_and_the_next_run_finishes(
+    tmp_path, scenario, kind, record_property
+):
+    ran = subprocess.run(
+        [sys.executable, SCRIPT, memory, scenario, kind],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout)
+    record_property("injection points", found["points"])
+    assert found["points"] > 30
