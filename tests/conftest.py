@@ -66,11 +66,10 @@ def _stamp() -> dict[str, object]:
     stamp: dict[str, object] = {}
     for name in _WATCHED:
         path = REAL_HOME / name
-        stamp[name] = (
-            sorted(one.name for one in path.iterdir())
-            if path.is_dir()
-            else path.exists() and path.stat().st_mtime_ns
-        )
+        if path.is_dir():
+            stamp[name] = sorted(one.name for one in path.iterdir())
+        else:
+            stamp[name] = path.exists() and path.stat().st_mtime_ns
     return stamp
 
 
@@ -103,7 +102,7 @@ class Cli:
     capsys: pytest.CaptureFixture[str]
 
     def __call__(self, *arguments: str, code: int | None = 0) -> Ran:
-        from supervisor_setup import cli  # noqa: PLC0415 - after the environment is the test's own
+        from supervisor_setup import cli  # after the environment is the test's own
 
         self.capsys.readouterr()
         found = cli.run(list(arguments))
@@ -116,7 +115,7 @@ class Cli:
 
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
-    """`cli("install", "--yes")` runs the command and checks its exit code (0 unless `code` says otherwise)."""
+    """`cli("install", "--yes")` runs the command and checks its exit code, 0 unless `code` says otherwise."""
     return Cli(capsys)
 
 

@@ -24,6 +24,7 @@ COMMANDS = (
     ("config", "set", "tiers.fast", "sonnet"),
     ("render",),
     ("validate",),
+    ("restore",),
     ("uninstall", "--yes"),
     ("install",),
 )

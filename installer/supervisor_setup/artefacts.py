@@ -9,13 +9,14 @@ from typing import Any
 
 
 class Group(StrEnum):
-    """The parts that `--only` chooses from, and the config file, which is the user's once it exists."""
+    """The parts that `--only` chooses from, and two that are the user's: the config and restored files."""
 
     AGENTS = "agents"
     MCP = "mcp"
     SKILLS = "skills"
     PERMISSIONS = "permissions"
     CONFIG = "config"
+    BACKUP = "backup"
 
 
 class Kind(StrEnum):

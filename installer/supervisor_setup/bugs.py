@@ -26,7 +26,7 @@ def report(error: Exception) -> str:
 
 
 def _log_folder() -> Path:
-    import platformdirs  # noqa: PLC0415 - only where there was a bug
+    import platformdirs  # only where there was a bug
 
     folder = platformdirs.user_log_path("supervisor-setup")
     try:

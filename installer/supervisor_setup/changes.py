@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from supervisor_setup.artefacts import Absent, Address, Artefact, Kind, canonical_json
+from supervisor_setup.artefacts import Absent, Address, Artefact, Group, Kind, canonical_json
 from supervisor_setup.edit import EditError, json_spans
 from supervisor_setup.edit.json_spans import Undo
 from supervisor_setup.errors import TargetError
@@ -139,6 +139,8 @@ def _remove(operation: Operation, data: bytes, change: FileChange) -> bytes:
 
 
 def _replaces_the_users(operation: Operation) -> bool:
+    if isinstance(operation.wanted, Absent) or operation.wanted.group is Group.BACKUP:
+        return False
     owned = operation.record is not None and operation.record.owned
     return operation.decision is Decision.OVERWRITE and not owned
 

@@ -34,7 +34,7 @@ class Shell:
 
     def layout(self) -> "Layout":
         """The paths of this run."""
-        from supervisor_setup.layout import Layout  # noqa: PLC0415
+        from supervisor_setup.layout import Layout
 
         return Layout.from_environment(config=self.config)
 
@@ -43,7 +43,7 @@ class Shell:
         if self.as_json:
             click.echo(json.dumps(result.to_json(), indent=2))
             return
-        from supervisor_setup import report  # noqa: PLC0415
+        from supervisor_setup import report
 
         click.echo(report.text(result, self.layout().home))
 
@@ -58,7 +58,7 @@ class Shell:
         def confirm(plan: "Result") -> bool:
             if yes:
                 return True
-            from supervisor_setup import report  # noqa: PLC0415
+            from supervisor_setup import report
 
             click.echo(report.text(plan, self.layout().home), err=True)
             return click.confirm("Go ahead?", default=True, err=True)
@@ -114,10 +114,10 @@ def _install_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _choices(options: dict[str, Any]) -> "Choices":
-    from supervisor_setup.artefacts import Group  # noqa: PLC0415
-    from supervisor_setup.commands.install import Choices  # noqa: PLC0415
-    from supervisor_setup.desired import McpTarget  # noqa: PLC0415
-    from supervisor_setup.layout import ScopeName  # noqa: PLC0415
+    from supervisor_setup.artefacts import Group
+    from supervisor_setup.commands.install import Choices
+    from supervisor_setup.desired import McpTarget
+    from supervisor_setup.layout import ScopeName
 
     urls = {"litellm": options["litellm_url"], "ollama": options["ollama_url"]}
     return Choices(
@@ -136,7 +136,7 @@ def _choices(options: dict[str, Any]) -> "Choices":
 @click.pass_obj
 def install(shell: Shell, /, dry_run: bool, yes: bool, **options: Any) -> None:
     """Install the agents, the local-models server and its permission rule."""
-    from supervisor_setup.commands import install as command  # noqa: PLC0415
+    from supervisor_setup.commands import install as command
 
     _require_terminal("install", yes=yes or dry_run)
     shell.finish(
@@ -151,7 +151,7 @@ def install(shell: Shell, /, dry_run: bool, yes: bool, **options: Any) -> None:
 @click.pass_obj
 def diff(shell: Shell, /, **options: Any) -> None:
     """Show what install would change; exit code 2 when it would change anything."""
-    from supervisor_setup.commands import install as command  # noqa: PLC0415
+    from supervisor_setup.commands import install as command
 
     shell.finish(command.diff(shell.layout(), _choices(options)))
 
@@ -163,8 +163,8 @@ def diff(shell: Shell, /, **options: Any) -> None:
 @click.pass_obj
 def uninstall(shell: Shell, scope: str, dry_run: bool, yes: bool) -> None:
     """Remove what was installed, and nothing else."""
-    from supervisor_setup.commands import uninstall as command  # noqa: PLC0415
-    from supervisor_setup.layout import ScopeName  # noqa: PLC0415
+    from supervisor_setup.commands import uninstall as command
+    from supervisor_setup.layout import ScopeName
 
     _require_terminal("uninstall", yes=yes or dry_run)
     shell.finish(
@@ -196,7 +196,7 @@ def doctor(  # noqa: PLR0913 - one parameter for each option
     yes: bool,
 ) -> None:
     """Find out why delegation does not happen; exit code 2 when something is wrong."""
-    from supervisor_setup.commands import doctor as command  # noqa: PLC0415
+    from supervisor_setup.commands import doctor as command
 
     if list_checks:
         shell.finish(command.listing())
@@ -213,7 +213,7 @@ def doctor(  # noqa: PLR0913 - one parameter for each option
 @click.pass_obj
 def validate(shell: Shell, paths: tuple[Path, ...], form: str) -> None:
     """Check agent files as the client reads them; without a path, the bundled ones."""
-    from supervisor_setup.commands import validate as command  # noqa: PLC0415
+    from supervisor_setup.commands import validate as command
 
     text, code = command.validate(paths, "json" if shell.as_json else form, shell.layout())
     click.echo(text)
@@ -227,9 +227,26 @@ def validate(shell: Shell, paths: tuple[Path, ...], form: str) -> None:
 @click.pass_obj
 def render(shell: Shell, out: Path | None) -> None:
     """Show the agents as they would be installed."""
-    from supervisor_setup.commands import render as command  # noqa: PLC0415
+    from supervisor_setup.commands import render as command
 
     shell.finish(command.render(shell.layout(), out))
+
+
+@cli.command()
+@click.argument("name", required=False)
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Show the difference and change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def restore(shell: Shell, /, name: str | None, paths: tuple[Path, ...], *, dry_run: bool, yes: bool) -> None:
+    """List the backups, or put back backup NAME (or only PATHS of it)."""
+    from supervisor_setup.commands import restore as command
+
+    if name is None:
+        shell.finish(command.listing(shell.layout()))
+    _require_terminal("restore", yes=yes or dry_run)
+    confirm = shell.confirmation(yes=yes)
+    shell.finish(command.restore(shell.layout(), name, paths, dry_run=dry_run, confirm=confirm))
 
 
 @cli.group()
@@ -241,7 +258,7 @@ def config() -> None:
 @click.pass_obj
 def config_path(shell: Shell) -> None:
     """Print where config.yaml is."""
-    from supervisor_setup.commands import config as command  # noqa: PLC0415
+    from supervisor_setup.commands import config as command
 
     shell.finish(command.path(shell.layout()))
 
@@ -250,7 +267,7 @@ def config_path(shell: Shell) -> None:
 @click.pass_obj
 def config_show(shell: Shell) -> None:
     """Print the config in force, defaults included."""
-    from supervisor_setup.commands import config as command  # noqa: PLC0415
+    from supervisor_setup.commands import config as command
 
     shell.finish(command.show(shell.layout()))
 
@@ -259,7 +276,7 @@ def config_show(shell: Shell) -> None:
 @click.pass_obj
 def config_init(shell: Shell) -> None:
     """Create a commented config.yaml; one that exists is left alone."""
-    from supervisor_setup.commands import config as command  # noqa: PLC0415
+    from supervisor_setup.commands import config as command
 
     shell.finish(command.init(shell.layout()))
 
@@ -270,7 +287,7 @@ def config_init(shell: Shell) -> None:
 @click.pass_obj
 def config_set(shell: Shell, key: str, value: str) -> None:
     """Set one value, such as `config set tiers.fast sonnet`; VALUE is read as YAML."""
-    from supervisor_setup.commands import config as command  # noqa: PLC0415
+    from supervisor_setup.commands import config as command
 
     shell.finish(command.set_value(shell.layout(), key, value))
 
@@ -310,7 +327,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _user_error(error: UserError, *, as_json: bool) -> int:
-    from supervisor_setup import report  # noqa: PLC0415
+    from supervisor_setup import report
 
     click.echo(report.error_text(error), err=True)
     if as_json:
@@ -323,7 +340,7 @@ def _user_error(error: UserError, *, as_json: bool) -> int:
 
 
 def _bug(error: Exception) -> int:
-    from supervisor_setup import bugs  # noqa: PLC0415
+    from supervisor_setup import bugs
 
     click.echo(bugs.report(error), err=True)
     return Exit.BUG

@@ -66,7 +66,7 @@ def parse(path: Path, data: bytes) -> Config:
     Raises:
         ConfigError: as `load`.
     """
-    from supervisor_mcp import settings  # noqa: PLC0415 - only the commands that read the config need it
+    from supervisor_mcp import settings  # only the commands that read the config need it
 
     body = _body(path, data)
     agents = body.get("agents") or {}
@@ -114,7 +114,7 @@ def _body(path: Path, data: bytes) -> dict[str, Any]:
 
 
 def _check(path: Path, data: bytes, body: Any) -> None:
-    import jsonschema  # noqa: PLC0415 - 40 ms
+    import jsonschema  # 40 ms
 
     schema = json.loads((assets.templates() / "config.schema.json").read_bytes())
     if isinstance(body, dict):
@@ -134,7 +134,7 @@ def _dotted(place: Sequence[str | int]) -> str:
 
 
 def _where(path: Path, data: bytes, place: Sequence[str | int]) -> str:
-    from supervisor_setup.edit import yaml_entries  # noqa: PLC0415
+    from supervisor_setup.edit import yaml_entries
 
     line = yaml_entries.line_of(data, tuple(place))
     return f"{path}:{line}" if line else str(path)

@@ -7,7 +7,7 @@ from typing import Any
 
 from supervisor_setup import assets, config, files
 from supervisor_setup.artefacts import ABSENT, Address, Group, Kind, file_artefact
-from supervisor_setup.edit import EditError, yaml_entries
+from supervisor_setup.edit import EditError
 from supervisor_setup.errors import ConfigError
 from supervisor_setup.plan import Decision, Operation
 
@@ -45,7 +45,6 @@ def draft(path: Path, urls: Mapping[str, str]) -> Draft:
     before = files.read(path).data
     if before is None:
         return Draft(path, None, seed(urls))
-    config.parse(path, before)
     after = before
     for kind, url in urls.items():
         after = _with_url(path, after, kind, url)
@@ -54,7 +53,7 @@ def draft(path: Path, urls: Mapping[str, str]) -> Draft:
 
 def seed(urls: Mapping[str, str]) -> bytes:
     """A new config.yaml: the defaults, explained."""
-    from supervisor_setup import render  # noqa: PLC0415
+    from supervisor_setup import render
 
     chosen = {**DEFAULT_URLS, **urls}
     return render.render_template(
@@ -68,6 +67,8 @@ def with_value(path: Path, data: bytes, place: tuple[str | int, ...], value: Any
     Raises:
         ConfigError: the change is not valid, or cannot be made without touching more.
     """
+    from supervisor_setup.edit import yaml_entries
+
     try:
         changed = yaml_entries.set_value(data, place, value)
     except EditError as error:
@@ -88,6 +89,8 @@ def _with_url(path: Path, data: bytes, kind: str, url: str) -> bytes:
         )
     if backends[index]["url"] == url:
         return data
+    from supervisor_setup.edit import yaml_entries
+
     body = yaml_entries.load(data)
     if isinstance(body, dict) and body.get("backends"):
         return with_value(path, data, ("backends", index, "url"), url)

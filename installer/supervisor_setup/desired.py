@@ -3,14 +3,13 @@
 import os
 import shutil
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from supervisor_setup import agents, assets, render
 from supervisor_setup.artefacts import Artefact, Group, entry_artefact, file_artefact, item_artefact
+from supervisor_setup.compiled import Compiled
 from supervisor_setup.config import Config
 from supervisor_setup.errors import UserError
 from supervisor_setup.layout import Layout, Scope
@@ -34,19 +33,20 @@ class Options:
     groups: tuple[Group, ...] = ALL_GROUPS
 
 
-def desired(config: Config, layout: Layout, scope: Scope, options: Options) -> tuple[Artefact, ...]:
+def desired(compiled: Compiled, layout: Layout, scope: Scope, options: Options) -> tuple[Artefact, ...]:
     """Everything that `install` wants in `scope`.
 
     Raises:
-        ConfigError: an agent names a tier that the config does not have.
         UserError: the MCP server's program cannot be found.
     """
     wanted: list[Artefact] = []
-    sources = agents.load_sources(assets.agents())
+    config = compiled.config
     if Group.AGENTS in options.groups:
-        wanted += _agents(config, scope, sources)
+        for name, content in compiled.agents.items():
+            wanted.append(file_artefact(Group.AGENTS, scope.agents / name, content))
     if Group.SKILLS in options.groups:
-        wanted += _skills(config, scope, sources)
+        skill = scope.skills / "delegation" / "SKILL.md"
+        wanted.append(file_artefact(Group.SKILLS, skill, compiled.skill))
     if Group.MCP in options.groups:
         wanted += _server(config, layout, scope, options.mcp_target)
     if Group.PERMISSIONS in options.groups:
@@ -54,23 +54,6 @@ def desired(config: Config, layout: Layout, scope: Scope, options: Options) -> t
         rule = f"mcp__{config.server_name}"
         wanted.append(item_artefact(Group.PERMISSIONS, scope.settings, ("permissions", "allow"), rule))
     return tuple(wanted)
-
-
-def rendered_agents(config: Config, sources: Sequence[agents.AgentSource]) -> dict[str, bytes]:
-    """File name to content of each agent that the config asks for.
-
-    Raises:
-        ConfigError: an agent names a tier that the config does not have.
-    """
-    return render.render_agents(
-        sources,
-        tiers=config.tiers,
-        agent_tiers=config.agent_tiers,
-        exclude=config.exclude,
-        replace_explore=config.replace_explore,
-        server_name=config.server_name,
-        tool_names=config.tool_names,
-    )
 
 
 def server_entry(config: Config, layout: Layout) -> dict[str, Any]:
@@ -115,23 +98,6 @@ def server_command() -> Path:
             hint="install the package again: pip install --force-reinstall supervisor-setup",
         )
     return Path(found).absolute()
-
-
-def _agents(config: Config, scope: Scope, sources: Sequence[agents.AgentSource]) -> list[Artefact]:
-    rendered = rendered_agents(config, sources)
-    return [file_artefact(Group.AGENTS, scope.agents / name, content) for name, content in rendered.items()]
-
-
-def _skills(config: Config, scope: Scope, sources: Sequence[agents.AgentSource]) -> list[Artefact]:
-    content = render.render_skill(
-        sources,
-        tiers=config.tiers,
-        agent_tiers=config.agent_tiers,
-        exclude=config.exclude,
-        server_name=config.server_name,
-        tool_names=config.tool_names,
-    )
-    return [file_artefact(Group.SKILLS, scope.skills / "delegation" / "SKILL.md", content)]
 
 
 def _server(config: Config, layout: Layout, scope: Scope, target: McpTarget) -> list[Artefact]:

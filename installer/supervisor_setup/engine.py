@@ -8,12 +8,14 @@ from typing import Any
 
 from supervisor_setup import __version__, apply, files, locks, recovery
 from supervisor_setup.artefacts import Address, Artefact, Group
+from supervisor_setup.compiled import Compiled, keep
 from supervisor_setup.config import Config
 from supervisor_setup.desired import ALL_GROUPS, McpTarget, Options, desired
 from supervisor_setup.errors import UserError
 from supervisor_setup.layout import Layout, Scope
 from supervisor_setup.manifest import Manifest
 from supervisor_setup.observed import Disk, observe
+from supervisor_setup.ownership import records_after
 from supervisor_setup.plan import Operation, make_plan
 from supervisor_setup.store import Store
 
@@ -51,7 +53,7 @@ class Engine:
 
     def plan(
         self,
-        config: Config,
+        compiled: Compiled,
         manifest: Manifest,
         options: Options,
         *,
@@ -66,7 +68,7 @@ class Engine:
         chosen = only or ALL_GROUPS
         wanted = [
             artefact
-            for artefact in desired(config, self.layout, self.scope, options)
+            for artefact in desired(compiled, self.layout, self.scope, options)
             if artefact.group in chosen
         ]
         return self._plan(wanted, manifest, chosen, overwrite=overwrite)
@@ -88,7 +90,7 @@ class Engine:
         return apply.prepare(plan, manifest, self.store)
 
     def install(
-        self, plan: Sequence[Operation], manifest: Manifest, options: Options, config: Config
+        self, plan: Sequence[Operation], manifest: Manifest, options: Options, compiled: Compiled
     ) -> str | None:
         """Carry an install's plan out; returns the backup's name, None where no file changed.
 
@@ -101,10 +103,11 @@ class Engine:
             tool_version=__version__,
         )
         backup = self._execute(plan, manifest, settled, "install")
-        if Group.MCP in options.groups:
-            # Without the cache the server reads config.yaml, a little later.
-            with contextlib.suppress(OSError):
-                write_server_cache(config, self.layout)
+        # Both only save time, so a full disk is no reason to fail.
+        with contextlib.suppress(OSError):
+            keep(self.layout, compiled)
+        with contextlib.suppress(OSError):
+            write_server_cache(compiled.config, self.layout)
         return backup
 
     def uninstall(self, plan: Sequence[Operation], manifest: Manifest) -> str | None:
@@ -117,12 +120,25 @@ class Engine:
         if not any(self.store.manifest_path.parent.glob("*.json")):
             with contextlib.suppress(OSError):
                 self.layout.server_cache.unlink(missing_ok=True)
+                self.layout.compiled.unlink(missing_ok=True)
         return backup
+
+    def restore(self, plan: Sequence[Operation], manifest: Manifest) -> str | None:
+        """Put files of a backup back; the manifest stays, so that `doctor` sees what that changed.
+
+        Raises:
+            UserError: as `install`.
+        """
+        return self._execute(plan, manifest, manifest, "restore")
 
     def _execute(
         self, plan: Sequence[Operation], seen: Manifest, settled: Manifest, command: str
     ) -> str | None:
         store = self.store
+        if not any(operation.decision.writes for operation in plan):
+            after = replace(settled, records=records_after(plan, settled.records, {}, {}))
+            if after == seen and store.journal() is None:
+                return None
         with locks.run_lock(self.layout.state):
             if self.manifest() != seen:
                 raise UserError(

@@ -224,7 +224,7 @@ def _simple_value(text: str) -> object:
 
 
 def _unescape(quoted: str) -> object:
-    import json  # noqa: PLC0415 - only quoted values need it
+    import json  # only quoted values need it
 
     return json.loads(quoted)
 
@@ -242,8 +242,8 @@ def _scalar(text: str) -> object:
 
 
 def _load_yaml(text: str) -> dict[str, tuple[object, int]]:
-    from ruamel.yaml import YAML  # noqa: PLC0415 - see _load
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
+    from ruamel.yaml import YAML  # see _load
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
         readable = _INNER_TABS.sub(" ", _REFUSED.sub("\ufffd", text))
@@ -260,7 +260,7 @@ def _load_yaml(text: str) -> dict[str, tuple[object, int]]:
 
 
 def _entries(node: object) -> Iterator[tuple[str, object, int]]:
-    from ruamel.yaml.nodes import MappingNode  # noqa: PLC0415 - see _load
+    from ruamel.yaml.nodes import MappingNode  # see _load
 
     if isinstance(node, MappingNode):
         for key, value in node.value:
@@ -268,7 +268,7 @@ def _entries(node: object) -> Iterator[tuple[str, object, int]]:
 
 
 def _construct(node: object, lines: list[str]) -> object:
-    from ruamel.yaml.nodes import ScalarNode, SequenceNode  # noqa: PLC0415 - see _load
+    from ruamel.yaml.nodes import ScalarNode, SequenceNode  # see _load
 
     if isinstance(node, ScalarNode):
         if node.style in {"'", '"'}:

@@ -52,7 +52,7 @@ class Layout:
         Raises:
             UserError: HOME is not an absolute path, or the working directory is gone.
         """
-        import platformdirs  # noqa: PLC0415 - kept out of `--version` and `--help`
+        import platformdirs  # kept out of `--version` and `--help`
 
         home = _home()
         cwd = _cwd()
@@ -108,6 +108,11 @@ class Layout:
     def server_cache(self) -> Path:
         """The MCP server's part of the config, as JSON that costs it no YAML parser at start-up."""
         return self.state / "servers" / f"{path_key(self.config)}.json"
+
+    @property
+    def compiled(self) -> Path:
+        """What config.yaml leads to, kept from the last install."""
+        return self.state / "compiled" / f"{path_key(self.config)}.json"
 
     def _project_root(self) -> Path:
         candidates = (self.cwd, *self.cwd.parents)

@@ -53,7 +53,7 @@ def run_lock(state: Path, *, patience: float = 30.0) -> Iterator[None]:
     Raises:
         UserError: the other run is not done within `patience` seconds.
     """
-    import filelock  # noqa: PLC0415 - only the commands that write need it
+    import filelock  # only the commands that write need it
 
     files.make_folders(state, 0o700)
     lock = filelock.FileLock(state / "lock", timeout=patience, mode=0o600)

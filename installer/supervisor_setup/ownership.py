@@ -36,8 +36,8 @@ def record_after(operation: Operation, undo: Mapping[str, Any], blob: str | None
     # What is not wanted any more but was changed by the user is the user's from now on.
     if isinstance(wanted, Absent) or operation.decision is Decision.KEEP_USERS:
         return None
-    if wanted.group is Group.CONFIG:
-        return None
+    if wanted.group in (Group.CONFIG, Group.BACKUP):
+        return record
     if record is not None and record.owned and operation.decision is not Decision.RESTORE:
         return Record(record.address, wanted.group, wanted.digest, record.prior, record.undo, record.blob)
     prior = {

@@ -152,7 +152,7 @@ def render_template(template: Path, **values: object) -> bytes:
 
 def template_fault(template: Path) -> tuple[int, str] | None:
     """Line and reason of a syntax error in a template of ours, if it has one."""
-    from jinja2 import TemplateSyntaxError  # noqa: PLC0415 - see _environment
+    from jinja2 import TemplateSyntaxError  # see _environment
 
     try:
         _environment(assets.templates()).parse(template.read_text(encoding="utf-8"))
@@ -175,8 +175,8 @@ def yaml_scalar(text: str) -> str:
 
 @cache
 def _environment(folder: Path) -> "SandboxedEnvironment":
-    from jinja2 import FileSystemLoader, StrictUndefined  # noqa: PLC0415 - 100 ms, for three commands only
-    from jinja2.sandbox import SandboxedEnvironment  # noqa: PLC0415
+    from jinja2 import FileSystemLoader, StrictUndefined  # 100 ms, for three commands only
+    from jinja2.sandbox import SandboxedEnvironment
 
     environment = SandboxedEnvironment(
         loader=FileSystemLoader(folder),

@@ -137,8 +137,8 @@ def _highlighted(text: str, lexer: str) -> Iterator[str]:
     if color is False or (color is None and not sys.stdout.isatty()):
         yield from text.splitlines()
         return
-    from rich.console import Console  # noqa: PLC0415 - 50 ms, for a person's eyes only
-    from rich.syntax import Syntax  # noqa: PLC0415
+    from rich.console import Console  # 50 ms, for a person's eyes only
+    from rich.syntax import Syntax
 
     console = Console(force_terminal=True, soft_wrap=True)
     with console.capture() as capture:
@@ -185,9 +185,28 @@ def _worst(findings: Sequence[Mapping[str, Any]]) -> int:
     return max(_severity(finding) for finding in findings)
 
 
+def _restore(data: Mapping[str, Any], home: Path) -> Iterator[str]:
+    if "backups" in data:
+        for backup in data["backups"]:
+            yield f"{backup['name']}  before {backup['command']}"
+            yield from (f"    {display(path, home)}" for path in backup["paths"])
+        yield "" if data["backups"] else "There are no backups: nothing has been changed yet."
+        if data["backups"]:
+            yield "To see what one would change: supervisor-setup restore NAME --dry-run"
+        return
+    if data["dry_run"]:
+        for one in data["diffs"]:
+            yield from _highlighted(one["diff"], "diff")
+    if not data["changed"]:
+        yield f"Nothing to do: the files are as backup {data['restored']} has them."
+    elif not data["dry_run"]:
+        yield from (f"  {display(one['path'], home)}" for one in data["operations"])
+        yield f"Restored from backup {data['restored']}; what was there before is in backup {data['backup']}."
+
+
 def _config(data: Mapping[str, Any], home: Path) -> Iterator[str]:
     if "config" in data:
-        from supervisor_setup.edit import yaml_entries  # noqa: PLC0415 - ruamel.yaml costs 50 ms
+        from supervisor_setup.edit import yaml_entries  # ruamel.yaml costs 50 ms
 
         yield from _highlighted(yaml_entries.dump(data["config"]), "yaml")
     elif "created" in data:
@@ -215,5 +234,6 @@ _RENDERERS: Mapping[str, Callable[[Mapping[str, Any], Path], Iterator[str]]] = {
     "diff": _diff,
     "doctor": _doctor,
     "config": _config,
+    "restore": _restore,
     "render": _render,
 }

@@ -42,14 +42,12 @@ def vocabulary() -> Vocabulary:
 
 def validate_bundled() -> list[Finding]:
     """What is wrong with the bundled agents as they are rendered by default, and with the templates."""
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - 140 ms, for this mode only
+    from jsonschema import Draft202012Validator  # 140 ms, for this mode only
 
-    from supervisor_mcp import settings  # noqa: PLC0415 - likewise
-    from supervisor_setup import agents, config, desired, render  # noqa: PLC0415
+    from supervisor_mcp import settings  # likewise
+    from supervisor_setup import compiled, config, render
 
-    sources = agents.load_sources(assets.agents())
-    defaults = config.Config(Path("config.yaml"), server=settings.merge({}))
-    rendered = desired.rendered_agents(defaults, sources)
+    rendered, _ = compiled.rendered(config.Config(Path("config.yaml"), server=settings.merge({})))
     files = [
         AgentFile(assets.agents() / name, assets.agents(), frontmatter.parse(content))
         for name, content in rendered.items()

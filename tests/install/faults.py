@@ -1,9 +1,9 @@
 """Runs supervisor-setup again and again, each time with one system call that kills it or fails.
 
-A script, because it forks: `python faults.py FOLDER SCENARIO kill|fail` prints one JSON object. In each run the
-n-th call of those that change the file system either never happens, with SIGKILL in its place, or fails with an
-error number. After every run each of the user's files must be whole and hold what it held; then the next run must
-succeed.
+A script, because it forks: `python faults.py FOLDER SCENARIO kill|fail` prints one JSON object. In each run
+the n-th call of those that change the file system either never happens, with SIGKILL in its place, or fails
+with an error number. After every run each of the user's files must be whole and hold what it held; then the
+next run must succeed.
 """
 
 import contextlib

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from supervisor_setup import config, files
+from supervisor_setup import compiled, files
 from supervisor_setup.artefacts import Address
+from supervisor_setup.compiled import Compiled
 from supervisor_setup.config import Config
 from supervisor_setup.desired import desired
 from supervisor_setup.engine import Engine
@@ -47,9 +48,9 @@ class World:
 def gather(layout: Layout, environment: Mapping[str, str]) -> World:
     """Look at the user scope, and at the project scope where something was installed into it."""
     try:
-        settings: Config | UserError = config.load(layout.config)
+        built: Compiled | UserError = compiled.load(layout)
     except UserError as error:
-        settings = error
+        built = error
     engines = [Engine(layout, layout.scope(ScopeName.USER))]
     try:
         project = Engine(layout, layout.scope(ScopeName.PROJECT))
@@ -57,27 +58,28 @@ def gather(layout: Layout, environment: Mapping[str, str]) -> World:
         project = None
     if project is not None and project.store.manifest_path.exists():
         engines.append(project)
-    return World(layout, environment, settings, tuple(_installed(engine, settings) for engine in engines))
+    settings = built if isinstance(built, UserError) else built.config
+    return World(layout, environment, settings, tuple(_installed(engine, built) for engine in engines))
 
 
-def _installed(engine: Engine, settings: Config | UserError) -> Installed:
+def _installed(engine: Engine, built: Compiled | UserError) -> Installed:
     try:
         interrupted = engine.store.journal() is not None
         manifest = engine.manifest()
     except UserError as error:
         return Installed(engine, error, error, interrupted=False)
     try:
-        plan = _tolerant_plan(engine, manifest, settings)
+        plan = _tolerant_plan(engine, manifest, built)
     except UserError as error:
         return Installed(engine, manifest, error, interrupted)
     return Installed(engine, manifest, plan, interrupted)
 
 
-def _tolerant_plan(engine: Engine, manifest: Manifest, settings: Config | UserError) -> tuple[Operation, ...]:
+def _tolerant_plan(engine: Engine, manifest: Manifest, built: Compiled | UserError) -> tuple[Operation, ...]:
     """The install plan over all files that can be read; the others have findings of their own."""
-    if isinstance(settings, UserError):
-        raise settings
-    wanted = desired(settings, engine.layout, engine.scope, engine.options(manifest))
+    if isinstance(built, UserError):
+        raise built
+    wanted = desired(built, engine.layout, engine.scope, engine.options(manifest))
     disk = Disk()
     observed: dict[Address, Any] = {}
     for address in (*(artefact.address for artefact in wanted), *manifest.records):

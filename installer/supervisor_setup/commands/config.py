@@ -59,7 +59,7 @@ def set_value(layout: Layout, key: str, value: str) -> Result:
 
 
 def _yaml(key: str, value: str) -> object:
-    from supervisor_setup.edit import EditError, yaml_entries  # noqa: PLC0415
+    from supervisor_setup.edit import EditError, yaml_entries
 
     try:
         return yaml_entries.load(value.encode("utf-8"))

@@ -1,15 +1,16 @@
 """`install`: plan, show, apply, verify. `diff` is the same without the last two."""
 
-import difflib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from supervisor_setup import config, config_file, reachability
+from supervisor_setup import config_file
 from supervisor_setup.apply import Prepared
 from supervisor_setup.artefacts import Absent, Group
+from supervisor_setup.compiled import Compiled, compile_config
+from supervisor_setup.config import Config
 from supervisor_setup.desired import ALL_GROUPS, McpTarget, Options
 from supervisor_setup.engine import Engine
 from supervisor_setup.errors import Exit, UsageError
@@ -35,7 +36,7 @@ class Prospect:
     """An install that has been worked out and could be carried out as it is."""
 
     engine: Engine
-    config: config.Config
+    compiled: Compiled
     options: Options
     manifest: Manifest
     plan: tuple[Operation, ...]
@@ -55,13 +56,13 @@ def work_out(layout: Layout, choices: Choices) -> Prospect:
     """
     engine = Engine(layout, layout.scope(choices.scope))
     draft = config_file.draft(layout.config, choices.urls)
-    settings = config.parse(layout.config, draft.after)
+    compiled = compile_config(layout, draft.after)
     manifest = engine.manifest()
     options = _options(engine, manifest, choices)
-    plan = engine.plan(settings, manifest, options, only=choices.only, overwrite=choices.overwrite)
+    plan = engine.plan(compiled, manifest, options, only=choices.only, overwrite=choices.overwrite)
     if draft.operation is not None:
         plan = (draft.operation, *plan)
-    return Prospect(engine, settings, options, manifest, plan, engine.preview(plan, manifest))
+    return Prospect(engine, compiled, options, manifest, plan, engine.preview(plan, manifest))
 
 
 def install(layout: Layout, choices: Choices, *, dry_run: bool, confirm: Callable[[Result], bool]) -> Result:
@@ -76,7 +77,7 @@ def install(layout: Layout, choices: Choices, *, dry_run: bool, confirm: Callabl
         return _result(prospect, dry_run=True, backup=None)
     if prospect.pending and not confirm(_result(prospect, dry_run=True, backup=None)):
         raise UsageError("install: not confirmed, nothing was changed")
-    backup = prospect.engine.install(prospect.plan, prospect.manifest, prospect.options, prospect.config)
+    backup = prospect.engine.install(prospect.plan, prospect.manifest, prospect.options, prospect.compiled)
     return _result(prospect, dry_run=False, backup=backup)
 
 
@@ -104,6 +105,8 @@ def unified(prepared: Prepared) -> str:
 
 def unified_diff(path: Path, before: bytes | None, after: bytes | None) -> str:
     """The difference of two states of a file; None is a file that does not exist."""
+    import difflib
+
     lines = difflib.unified_diff(
         _lines(before),
         _lines(after),
@@ -144,16 +147,21 @@ def _options(engine: Engine, manifest: Manifest, choices: Choices) -> Options:
 
 
 def _result(prospect: Prospect, *, dry_run: bool, backup: str | None) -> Result:
+    settings = prospect.compiled.config
     data: dict[str, Any] = {
         "scope": prospect.engine.scope.name,
         "dry_run": dry_run,
         "changed": prospect.pending,
         "operations": operations_to_json(prospect.plan),
         "backup": backup,
-        "config": str(prospect.config.path),
-        "server": prospect.config.server_name,
-        "backends": []
-        if dry_run or not prospect.pending
-        else reachability.probe_all(prospect.config.backends),
+        "config": str(settings.path),
+        "server": settings.server_name,
+        "backends": [] if dry_run or not prospect.pending else _probed(settings),
     }
     return Result("install", data)
+
+
+def _probed(settings: Config) -> list[dict[str, Any]]:
+    from supervisor_setup import reachability
+
+    return reachability.probe_all(settings.backends)

@@ -1,9 +1,9 @@
 """`render`: the agents as they would be installed."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from supervisor_setup import agents, assets, config, files
-from supervisor_setup.desired import rendered_agents
+from supervisor_setup import compiled, files
 from supervisor_setup.errors import TargetError
 from supervisor_setup.layout import Layout
 from supervisor_setup.result import Result
@@ -15,14 +15,14 @@ def render(layout: Layout, out: Path | None) -> Result:
     Raises:
         UserError: the config is not valid, or `out` holds a different file of that name.
     """
-    rendered = rendered_agents(config.load(layout.config), agents.load_sources(assets.agents()))
+    rendered = compiled.load(layout).agents
     if out is not None:
         _write(out, rendered)
     contents = {name: content.decode("utf-8") for name, content in rendered.items()}
     return Result("render", {"out": None if out is None else str(out), "agents": contents})
 
 
-def _write(out: Path, rendered: dict[str, bytes]) -> None:
+def _write(out: Path, rendered: Mapping[str, bytes]) -> None:
     snapshots = {name: files.read(out / name) for name in rendered}
     for name, snapshot in snapshots.items():
         if snapshot.data not in (None, b"", rendered[name]):

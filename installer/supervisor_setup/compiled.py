@@ -1,0 +1,110 @@
+"""What follows from config.yaml and the bundled sources: the checked config and every rendered file.
+
+Working it out takes YAML, JSON Schema and Jinja2, some 200 ms of imports alone. `install` keeps the result in
+the state folder, with a key of all that went into it, so that a run in which nothing changed stays quick.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from supervisor_setup import __version__, assets, files
+from supervisor_setup.config import Config, parse
+from supervisor_setup.layout import Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """The config in force, each agent's file name and content, and the skill."""
+
+    key: str
+    config: Config
+    agents: Mapping[str, bytes]
+    skill: bytes
+
+
+def compile_config(layout: Layout, data: bytes | None) -> Compiled:
+    """Work out what a config.yaml of these bytes leads to; None is a config that does not exist.
+
+    Raises:
+        ConfigError: the config is not valid, or names an agent or tier that there is not.
+    """
+    key = _key(data)
+    return _kept(layout, key) or _worked_out(layout, data, key)
+
+
+def load(layout: Layout) -> Compiled:
+    """The same for the config.yaml that is there.
+
+    Raises:
+        ConfigError: as `compile_config`.
+        TargetError: it cannot be read.
+    """
+    return compile_config(layout, files.read(layout.config).data)
+
+
+def keep(layout: Layout, compiled: Compiled) -> None:
+    """Remember the result for the next run; replaces what was remembered for this config.yaml."""
+    config = asdict(compiled.config)
+    body = {
+        "key": compiled.key,
+        "config": {**config, "path": str(compiled.config.path), "exclude": sorted(compiled.config.exclude)},
+        "agents": {name: content.decode("utf-8") for name, content in compiled.agents.items()},
+        "skill": compiled.skill.decode("utf-8"),
+    }
+    files.write_private(layout.compiled, json.dumps(body).encode("ascii"))
+
+
+def _kept(layout: Layout, key: str) -> Compiled | None:
+    try:
+        body = json.loads(layout.compiled.read_bytes())
+        if body["key"] != key:
+            return None
+        config: dict[str, Any] = body["config"]
+        return Compiled(
+            key,
+            Config(**{**config, "path": layout.config, "exclude": frozenset(config["exclude"])}),
+            {name: text.encode("utf-8") for name, text in body["agents"].items()},
+            body["skill"].encode("utf-8"),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        # Missing, or damaged: it holds nothing that cannot be worked out again.
+        return None
+
+
+def rendered(config: Config) -> tuple[Mapping[str, bytes], bytes]:
+    """The agents' files by name, and the skill.
+
+    Raises:
+        ConfigError: the config names an agent or a tier that there is not.
+    """
+    from supervisor_setup import agents, render
+
+    choices: dict[str, Any] = {
+        "tiers": config.tiers,
+        "agent_tiers": config.agent_tiers,
+        "exclude": config.exclude,
+        "server_name": config.server_name,
+        "tool_names": config.tool_names,
+    }
+    sources = agents.load_sources(assets.agents())
+    by_name = render.render_agents(sources, replace_explore=config.replace_explore, **choices)
+    return by_name, render.render_skill(sources, **choices)
+
+
+def _worked_out(layout: Layout, data: bytes | None, key: str) -> Compiled:
+    config = parse(layout.config, data or b"")
+    agents, skill = rendered(config)
+    return Compiled(key, config, agents, skill)
+
+
+def _key(data: bytes | None) -> str:
+    """Hash of everything that the result depends on."""
+    stamp = hashlib.sha256(f"{__version__}\0{data!r}".encode())
+    for folder in (assets.agents(), assets.templates()):
+        for path in sorted(folder.rglob("*")):
+            found = path.stat()
+            stamp.update(f"\0{path}\0{found.st_mtime_ns}\0{found.st_size}".encode("utf-8", "surrogateescape"))
+    return stamp.hexdigest()
