@@ -2,11 +2,12 @@
 
     python benchmarks/commands.py [--runs 15] [--check]
 
-Times depend on the machine, so the budgets are ratios against `python -c pass` and `python -c "import click"`, measured
-interleaved with the commands. With --check a broken budget exits with 1.
+Times depend on the machine, so the budgets are ratios against baselines that are measured in the same run, in
+turn. With --check a broken budget exits with 1.
 """
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -19,16 +20,27 @@ from pathlib import Path
 PROGRAM = Path(sys.executable).parent / "supervisor-setup"
 BARE = "python -c pass"
 CLICK = "python -c 'import click'"
+REWRITE = "json.load, json.dump"
+REWRITE_PROGRAM = (
+    "import json, os; path = os.path.join(os.environ['HOME'], '.claude.json'); "
+    "document = json.load(open(path)); json.dump(document, open(path, 'w'), indent=2)"
+)
+LARGE_BYTES = 30_000_000
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A command to measure; `before` makes its home ready each time, `budget` is a ratio to a baseline."""
+    """A command to measure.
+
+    `before` makes its home ready, `large` puts a `.claude.json` of 30 MB into it; `budget` is a ratio to a
+    baseline.
+    """
 
     name: str
     command: tuple[str | Path, ...]
     before: tuple[tuple[str | Path, ...], ...] = ()
     fresh_home: bool = False
+    large: bool = False
     baseline: str = BARE
     budget: float | None = None
     seconds: list[float] = field(default_factory=list)
@@ -43,6 +55,9 @@ SUBJECTS = (
     Subject("install", INSTALL, fresh_home=True),
     Subject("install, nothing to do", INSTALL, before=(INSTALL,), baseline=CLICK, budget=2.5),
     Subject("doctor --offline", (PROGRAM, "doctor", "--offline"), before=(INSTALL,)),
+    Subject(REWRITE, (sys.executable, "-c", REWRITE_PROGRAM), large=True, fresh_home=True),
+    Subject("install, 30 MB", INSTALL, large=True, fresh_home=True, baseline=REWRITE),
+    Subject("doctor, 30 MB", (PROGRAM, "doctor", "--offline"), (INSTALL,), large=True, baseline=REWRITE),
 )
 
 
@@ -59,13 +74,28 @@ def measure(command: tuple[str | Path, ...], home: Path) -> tuple[float, int]:
     return seconds, usage.ru_maxrss
 
 
+def write_large_state(path: Path) -> None:
+    """A state file as years of use make it: thousands of projects, each with its history."""
+    prompt = "Please look at the failing test in src/module.py and tell me what is wrong with it. " * 2
+    project = {"allowedTools": [], "history": [{"display": f"{number} {prompt}"} for number in range(40)]}
+    text = json.dumps(project, indent=2)
+    # Written piece by piece: a child's peak memory starts from its parent's.
+    with path.open("w", encoding="utf-8") as stream:
+        stream.write('{\n"numStartups": 1,\n"projects": {\n')
+        for number in range(LARGE_BYTES // len(text)):
+            stream.write(f'"/home/someone/project-{number}": {text},\n')
+        stream.write('"/home/someone": {}\n}\n}\n')
+
+
 def run(subject: Subject, folder: Path) -> None:
     """Measure a subject once, in a home of its own."""
     home = folder / subject.name.replace(" ", "-").replace("/", "-")
     if subject.fresh_home:
         home = Path(tempfile.mkdtemp(dir=folder))
-    if not home.exists():
-        home.mkdir()
+    if subject.fresh_home or not home.exists():
+        home.mkdir(exist_ok=True)
+        if subject.large:
+            write_large_state(home / ".claude.json")
         for command in subject.before:
             measure(command, home)
     seconds, kib = measure(subject.command, home)

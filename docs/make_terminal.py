@@ -1,6 +1,8 @@
 """Makes docs/terminal.svg from a real first install: python docs/make_terminal.py"""
 
+import io
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -18,7 +20,7 @@ LINES = (
 
 def main() -> None:
     """Run each command in a home of its own and draw what it printed."""
-    console = Console(record=True, width=112, file=Path(os.devnull).open("w", encoding="utf-8"))
+    console = Console(record=True, width=112, file=io.StringIO())
     with tempfile.TemporaryDirectory() as home:
         (Path(home) / ".claude").mkdir()
         (Path(home) / ".claude" / "settings.json").write_text('{\n  "theme": "dark"\n}\n', encoding="utf-8")
@@ -28,7 +30,10 @@ def main() -> None:
             environment = {"HOME": home, "PATH": os.defpath}
             ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
             console.print(Text.from_ansi(ran.stdout))
-    console.save_svg(str(Path(__file__).with_name("terminal.svg")), title="supervisor-setup")
+    picture = console.export_svg(title="supervisor-setup")
+    # The reader's own monospace font will do: a picture in a README should fetch nothing.
+    picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
+    Path(__file__).with_name("terminal.svg").write_text(picture, encoding="utf-8")
 
 
 if __name__ == "__main__":

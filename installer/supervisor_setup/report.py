@@ -1,6 +1,7 @@
 """One renderer: a result as text for a person. JSON is the result itself."""
 
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -157,7 +158,14 @@ def _doctor(data: Mapping[str, Any], home: Path) -> Iterator[str]:
         families.setdefault(finding["family"], []).append(finding)
     for findings in sorted(families.values(), key=_worst, reverse=True):
         for finding in sorted(findings, key=_severity, reverse=True):
-            yield from _finding(finding, home)
+            if finding["status"] != Status.OK:
+                yield from _finding(finding, home)
+    healthy = [finding["id"] for finding in data["findings"] if finding["status"] == Status.OK]
+    if healthy:
+        mark = click.style(f"{'ok':<8}", fg="green", bold=True)
+        yield from textwrap.wrap(
+            ", ".join(healthy), 96, initial_indent=mark, subsequent_indent=" " * 8, break_on_hyphens=False
+        )
     for one in data["diffs"]:
         yield from ("", *_highlighted(one["diff"], "diff"))
     yield ""
@@ -173,7 +181,7 @@ def _finding(finding: Mapping[str, Any], home: Path) -> Iterator[str]:
         message = message if message.startswith(finding["path"]) else f"{place}: {message}"
     mark = click.style(f"{word:<8}", fg=colour, bold=True)
     yield f"{mark}{finding['id']:<20} {message.replace(str(home), '~')}"
-    if finding["hint"] and finding["status"] != Status.OK:
+    if finding["hint"]:
         yield f"{'':<8}{click.style('hint:', fg='cyan')} {finding['hint'].replace(str(home), '~')}"
 
 

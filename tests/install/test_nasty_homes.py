@@ -1,7 +1,7 @@
 """Valid but unusual files, each installed into and uninstalled from: every byte of the user's comes back.
 
-The first ten are the homes in which every other tool that edits the client's configuration lost or reformatted
-something.
+The first ten are the homes in which every other tool that edits the client's configuration lost or
+reformatted something.
 """
 
 import json
@@ -42,12 +42,12 @@ HOMES: dict[str, bytes] = {
     "many keys": ("{" + ",".join(f'\n "k{number}": {number}' for number in range(5000)) + "\n}").encode(),
     "servers, empty": b'{\n  "mcpServers": {}\n}\n',
     "servers, empty with a gap": b'{\n  "mcpServers": {\n\n  }\n}\n',
-    "servers with others, tabs": b'{\n\t"mcpServers": {\n\t\t"mine": {\n\t\t\t"command": "x"\n\t\t}\n\t},\n\t"z": 1\n}',
+    "servers with others, tabs": b'{\n\t"mcpServers": {\n\t\t"mine": {\n\t\t\t"c": "x"\n\t\t}\n\t},\n\t"z": 1\n}',
     "servers on one line": b'{"mcpServers":{"mine":{"command":"x"},"yours":{"url":"http://x"}},"z":1}',
     "servers in the middle": b'{"a": 1, "mcpServers": {"mine": {}}, "z": {"mcpServers": {}}}',
     "rules, empty": b'{"permissions": {"allow": []}}',
     "rules with a gap": b'{"permissions": {"allow": [ ], "deny": ["Bash"]}}',
-    "rules over lines": b'{\n  "permissions": {\n    "allow": [\n      "Read",\n      "Edit"\n    ]\n  }\n}\n',
+    "rules over lines": b'{\n  "permissions": {\n    "allow": [\n      "Read",\n      "Ls"\n    ]\n  }\n}\n',
     "rules of other types": b'{"permissions": {"allow": ["Read", "mcp__local", "mcp__local-models__x"]}}',
     "permissions without rules": b'{"permissions": {"defaultMode": "plan"}}',
     "commas first": b'{\n  "a": 1\n, "b": 2\n, "mcpServers": {\n    "mine": 1\n  }\n}',
@@ -90,7 +90,7 @@ def test_only_bytes_between_the_users_own_are_added(cli, home, name):
     )
     tail = len(original) - common
     # White space inside an empty container is the one thing that may move aside.
-    kept = edited.endswith(original[common:]) or edited.endswith(original[common:].lstrip())
+    kept = edited.endswith((original[common:], original[common:].lstrip()))
     assert kept, (original[common : common + 40], edited[-min(tail, 80) :])
 
 

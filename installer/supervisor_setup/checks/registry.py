@@ -51,5 +51,5 @@ def run(world: World, checks: Iterable[Check], *, offline: bool) -> list[Finding
             findings.append(Finding(check.id, Status.SKIPPED, "not looked at with --offline"))
             continue
         found = list(check.run(world))
-        findings += found or [Finding(check.id, Status.OK, check.summary)]
+        findings += found or [Finding(check.id, Status.OK, "nothing found")]
     return findings
