@@ -1,0 +1,46 @@
+"""How asking a backend can fail, sorted by what follows from it."""
+
+from enum import StrEnum
+
+from supervisor_mcp.records import Record
+
+
+class Kind(StrEnum):
+    """What went wrong, as far as it decides whether another backend is asked and what the user can do."""
+
+    UNREACHABLE = "unreachable"
+    KEY = "key"
+    MODEL = "model"
+    BUSY = "busy"
+    BROKEN = "broken"
+    CONTEXT = "context"
+    TIMEOUT = "timeout"
+    EMPTY = "empty"
+
+
+_ANOTHER_BACKEND_MAY_DO = frozenset({Kind.UNREACHABLE, Kind.KEY, Kind.MODEL, Kind.BUSY, Kind.BROKEN})
+
+
+class Failure(Record):
+    """One failed attempt: what happened, in words for Claude, and what the user can do about it."""
+
+    kind: Kind
+    text: str
+    hint: str = ""
+
+    @property
+    def falls_back(self) -> bool:
+        """Whether the next backend is asked.
+
+        Not for a prompt that is too long, an answer that took too long, or one that is empty: the same
+        model elsewhere does the same again, and the user has waited enough.
+        """
+        return self.kind in _ANOTHER_BACKEND_MAY_DO
+
+
+class BackendError(Exception):
+    """Carries a Failure to whoever can go on from it."""
+
+    def __init__(self, kind: Kind, text: str, hint: str = "") -> None:
+        super().__init__(text)
+        self.failure = Failure(kind=kind, text=text, hint=hint)

@@ -1,0 +1,87 @@
+"""What the server can be told, as immutable values, and the error for what it cannot follow."""
+
+from collections.abc import Mapping
+
+from supervisor_mcp.records import Record
+
+KeyPath = tuple[str | int, ...]
+
+
+class SettingsError(Exception):
+    """The configuration says something that the server cannot follow.
+
+    `key_path` leads to the value from the top of config.yaml, `location` is FILE or FILE:LINE once known.
+    """
+
+    def __init__(self, key_path: KeyPath, message: str, *, location: str | None = None) -> None:
+        self.key_path = key_path
+        self.message = message
+        self.location = location
+        super().__init__(key_path, message)
+
+    def __str__(self) -> str:
+        where = f"{self.location}: " if self.location else ""
+        key = f"`{dotted(self.key_path)}` " if self.key_path else ""
+        return f"{where}{key}{self.message}"
+
+
+class Backend(Record):
+    """A server of models. `url` has neither a trailing slash nor /v1; the timeouts are in seconds."""
+
+    name: str
+    kind: str
+    url: str
+    enabled: bool = True
+    key_env: str | None = None
+    key_file: str | None = None
+    models: Mapping[str, str] = {}
+    connect_timeout: float = 3.0
+    timeout: float = 300.0
+
+    def model_name(self, model: str) -> str:
+        """What `model`, the name that the tools use, is called on this backend."""
+        return self.models.get(model, model)
+
+
+class Tool(Record):
+    """A tool as Claude sees it and how it is served.
+
+    `arguments` maps each argument, a required string, to its description. `template` is the user message;
+    without one the arguments are sent in order, a blank line between them. Lengths are in characters.
+    """
+
+    name: str
+    kind: str
+    description: str
+    enabled: bool = True
+    model: str = ""
+    system: str = ""
+    arguments: Mapping[str, str] = {}
+    template: str | None = None
+    max_input_chars: int = 200_000
+    max_output_tokens: int = 4096
+    max_output_chars: int = 20_000
+    temperature: float | None = None
+
+
+class Server(Record):
+    """How the client knows the server."""
+
+    name: str
+    always_load: bool
+
+
+class Settings(Record):
+    """Everything that the server is told; backends in order of preference."""
+
+    server: Server
+    backends: tuple[Backend, ...]
+    tools: tuple[Tool, ...]
+
+
+def dotted(key_path: KeyPath) -> str:
+    """The path as a reader of the YAML would say it: `backends[0].url`."""
+    text = ""
+    for key in key_path:
+        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
+    return text

@@ -1,0 +1,75 @@
+"""Backends to talk to, and the server to talk through."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_backend import FakeBackend, FakeServer
+from server_process import COMMAND, ServerProcess, write_config
+
+from supervisor_mcp import settings
+from supervisor_mcp.calls import Call
+from supervisor_mcp.core import Core, Result
+
+StartServer = Callable[..., ServerProcess]
+MakeCore = Callable[[dict[str, Any]], Core]
+AskCore = Callable[..., Result]
+
+
+@pytest.fixture
+def new_backend() -> Iterator[Callable[..., FakeBackend]]:
+    """Starts fake backends: `new_backend(answer="…")`."""
+    servers = []
+
+    def start(*, port: int = 0, **behaviour: Any) -> FakeBackend:
+        backend = FakeBackend(**behaviour)
+        servers.append(FakeServer(backend, port))
+        return backend
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def backend(new_backend: Callable[..., FakeBackend]) -> FakeBackend:
+    """A LiteLLM that answers."""
+    return new_backend()
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[StartServer]:
+    """Starts the real server: `start_server(backends=[…], tools={…})`; every one must end well."""
+    started = []
+
+    def start(*arguments: str, **config: Any) -> ServerProcess:
+        if config:
+            arguments = ("--config", str(write_config(tmp_path, config)), *arguments)
+        server = ServerProcess([*COMMAND, *arguments])
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        server.end()
+
+
+@pytest.fixture
+def make_core() -> MakeCore:
+    """Makes a core with a config over the defaults."""
+    return lambda config: Core(settings.from_mapping(settings.merge(config)))
+
+
+@pytest.fixture
+def ask(make_core: MakeCore) -> AskCore:
+    """Calls a tool of a core made for a config: `ask({"backends": […]}, "ask_local_llama", prompt="…")`."""
+
+    def run(config: "dict[str, Any] | Core", tool: str = "ask_local_llama", **arguments: Any) -> Result:
+        core = config if isinstance(config, Core) else make_core(config)
+        if tool == "ask_local_llama" and not arguments:
+            arguments = {"prompt": "What is the capital of France?"}
+        return core.call(tool, arguments, Call())
+
+    return run

@@ -1,0 +1,229 @@
+"""A server of models for tests: plays LiteLLM, Ollama or llama.cpp, and every way in which they fail."""
+
+import json
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+HANG_SECONDS = 30.0
+
+LITELLM_UNKNOWN_MODEL = (
+    "/chat/completions: Invalid model name passed in model={model}. "
+    "Call `/v1/models` to view available models for your key."
+)
+LITELLM_CONTEXT = (
+    "litellm.ContextWindowExceededError: litellm.BadRequestError: ContextWindowExceededError: "
+    "OpenAIException - request (30031 tokens) exceeds the available context size (8192 tokens), "
+    "try increasing it"
+)
+
+
+@dataclass
+class Seen:
+    """A request that arrived."""
+
+    path: str
+    headers: dict[str, str]
+    body: Any
+
+
+@dataclass
+class FakeBackend:
+    """What the server serves, what it was asked, and how it behaves when a model is asked."""
+
+    models: list[str] = field(default_factory=lambda: ["local-llama", "local-coder"])
+    answer: str = "The capital of France is Paris."
+    finish: str = "stop"
+    key: str | None = None
+    context_length: int | None = 131_072
+    fault: "Callable[[Handler], None] | None" = None
+    seen: list[Seen] = field(default_factory=list)
+    disconnected: threading.Event = field(default_factory=threading.Event)
+    reached: threading.Event = field(default_factory=threading.Event)
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def asked(self, path: str) -> list[Seen]:
+        return [request for request in self.seen if request.path == path]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers as the real servers were seen to."""
+
+    protocol_version = "HTTP/1.1"
+    backend: FakeBackend
+
+    def log_message(self, *_arguments: object) -> None:
+        """Keep the test's output clean."""
+
+    def do_GET(self) -> None:
+        self._serve(None)
+
+    def do_POST(self) -> None:
+        self._serve(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+    def send_json(self, status: int, data: object) -> None:
+        self.send_bytes(status, json.dumps(data).encode())
+
+    def send_bytes(self, status: int, data: bytes, *, claimed: int | None = None) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data) if claimed is None else claimed))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def send_completion(self, *, stream: bool) -> None:
+        """The backend's answer, whole or in the events of a stream."""
+        backend = self.backend
+        if not stream:
+            message = {"role": "assistant", "content": backend.answer}
+            self.send_json(200, {"choices": [{"finish_reason": backend.finish, "message": message}]})
+            return
+        half = len(backend.answer) // 2
+        deltas = [
+            {"role": "assistant"},
+            {"content": backend.answer[:half]},
+            {"content": backend.answer[half:]},
+        ]
+        choices = [{"delta": delta, "finish_reason": None} for delta in deltas]
+        events = [
+            {"choices": [choice]} for choice in [*choices, {"delta": {}, "finish_reason": backend.finish}]
+        ]
+        usage = {"choices": [], "usage": {"total_tokens": 5}}
+        self.send_bytes(200, b"".join(map(event, [*events, usage])) + b"data: [DONE]\n\n")
+
+    def wait_for_disconnect(self, seconds: float = HANG_SECONDS) -> None:
+        """Sleep until the client goes away, and note that it did."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            readable, _, _ = select.select([self.connection], [], [], 0.05)
+            if readable and not self.connection.recv(1, socket.MSG_PEEK):
+                self.backend.disconnected.set()
+                self.close_connection = True
+                return
+
+    def _serve(self, body: Any) -> None:
+        backend = self.backend
+        backend.seen.append(
+            Seen(self.path, {name.lower(): text for name, text in self.headers.items()}, body)
+        )
+        backend.reached.set()
+        with suppress(ConnectionError):
+            if self.path in ("/v1/chat/completions", "/api/chat") and backend.fault is not None:
+                backend.fault(self)
+            elif not self._refuse_key():
+                self._route(body)
+
+    def _refuse_key(self) -> bool:
+        given = self.headers.get("Authorization")
+        if self.backend.key is None or given == f"Bearer {self.backend.key}":
+            return False
+        if given is None:
+            self.send_bytes(500, b"Internal Server Error")
+        else:
+            error = {"message": "No connected db.", "type": "no_db_connection", "param": None, "code": "400"}
+            self.send_json(400, {"error": error})
+        return True
+
+    def _route(self, body: Any) -> None:
+        backend = self.backend
+        if self.path == "/v1/models" and backend.models is None:
+            self.send_json(500, {"detail": "Internal Server Error"})
+        elif self.path == "/v1/models":
+            self.send_json(200, {"data": [{"id": name, "object": "model"} for name in backend.models]})
+        elif self.path in ("/api/tags", "/api/ps"):
+            names = backend.models if self.path == "/api/tags" else backend.models[:1]
+            self.send_json(200, {"models": [{"name": name} for name in names]})
+        elif self.path.startswith("/api/") and body["model"] not in backend.models:
+            self.send_json(404, {"error": f"model '{body['model']}' not found"})
+        elif self.path == "/api/show" and backend.context_length is None:
+            self.send_json(404, {"error": "not here"})
+        elif self.path == "/api/show":
+            self.send_json(200, {"model_info": {"llama.context_length": backend.context_length}})
+        elif self.path == "/api/chat":
+            message = {"role": "assistant", "content": backend.answer}
+            self.send_json(200, {"message": message, "done": True, "done_reason": backend.finish})
+        elif self.path != "/v1/chat/completions":
+            self.send_json(404, {"detail": "Not Found"})
+        elif body["model"] not in backend.models:
+            text = LITELLM_UNKNOWN_MODEL.format(model=body["model"])
+            self.send_json(400, {"error": {"message": text, "type": "invalid_request_error"}})
+        else:
+            self.send_completion(stream=body["stream"])
+
+
+def event(data: object) -> bytes:
+    """A server-sent event."""
+    return b"data: " + json.dumps(data).encode() + b"\n\n"
+
+
+class FakeServer(ThreadingHTTPServer):
+    """Runs a FakeBackend on the loopback, on a free port if none is given."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, backend: FakeBackend, port: int = 0) -> None:
+        handler = type("BoundHandler", (Handler,), {"backend": backend})
+        super().__init__(("127.0.0.1", port), handler)
+        backend.port = self.server_address[1]
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def handle_error(self, *_arguments: object) -> None:
+        """A client that goes away in the middle is what some tests are about."""
+
+
+def litellm(backend: FakeBackend, **keys: Any) -> dict[str, Any]:
+    """A config entry for `backend` as a LiteLLM proxy."""
+    return {"name": "litellm", "kind": "litellm", "url": backend.url, **keys}
+
+
+def ollama(backend: FakeBackend, **keys: Any) -> dict[str, Any]:
+    """A config entry for `backend` as an Ollama server."""
+    return {"name": "ollama", "kind": "ollama", "url": backend.url, **keys}
+
+
+def openai(backend: FakeBackend, **keys: Any) -> dict[str, Any]:
+    """A config entry for `backend` as a plain OpenAI-compatible server."""
+    return {"name": "llama-swap", "kind": "openai", "url": backend.url, **keys}
+
+
+def hang(handler: Handler) -> None:
+    handler.wait_for_disconnect()
+
+
+def refuse_with(status: int, message: str) -> Callable[[Handler], None]:
+    return lambda handler: handler.send_json(status, {"error": {"message": message}})
+
+
+def say_raw(data: bytes) -> Callable[[Handler], None]:
+    return lambda handler: handler.send_bytes(200, data)
+
+
+def cut_in_the_middle(handler: Handler) -> None:
+    handler.send_bytes(200, b'{"choices": [{"mess', claimed=5000)
+    handler.connection.shutdown(socket.SHUT_RDWR)
+    handler.close_connection = True
+
+
+def slow(seconds: float) -> Callable[[Handler], None]:
+    def fault(handler: Handler) -> None:
+        time.sleep(seconds)
+        handler.send_completion(stream=True)
+
+    return fault
+
+
+def closed_port() -> int:
+    """A port on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
