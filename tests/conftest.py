@@ -2,13 +2,19 @@
 
 import json
 import os
+import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 REAL_HOME = Path.home().resolve()
+# The product waits for the disk at every write, thousands of times in these tests; memory needs no waiting.
+_MEMORY = Path("/dev/shm")
+if os.access(_MEMORY, os.W_OK):
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 _KEPT = (
     "PATH",
     "LANG",
@@ -33,6 +39,20 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return home
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_name_is_looked_up():
+    """Nothing in this process asks the network for a host; the default backends' names are unknown at once."""
+    real = socket.getaddrinfo
+
+    def local_only(host, *arguments, **named):
+        if host in ("127.0.0.1", "::1", "localhost", None):
+            return real(host, *arguments, **named)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    with mock.patch.object(socket, "getaddrinfo", local_only):
+        yield
 
 
 def _touched(event: str, arguments: tuple[object, ...]) -> str | None:

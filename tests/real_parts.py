@@ -207,7 +207,8 @@ def _verify_stack(parts: RealParts, log: Log) -> None:
         raise PartError(f"{parts.model}: {parts.model.stat().st_size} bytes, not {_MODEL_BYTES}")
     log.run(parts.llama_server, "--version")
     with tempfile.TemporaryDirectory() as home:
-        log.run(parts.litellm, "--version", env={"HOME": home})
+        # Without the second variable it asks the internet for a price list, several times.
+        log.run(parts.litellm, "--version", env={"HOME": home, "LITELLM_LOCAL_MODEL_COST_MAP": "True"})
 
 
 _STACK = Part(
@@ -217,7 +218,7 @@ _STACK = Part(
     files=lambda parts: (parts.stack / "bin" / "python", parts.litellm, parts.llama_server, parts.model),
     build=_build_stack,
     verify=_verify_stack,
-    duration="5 to 15 minutes: llama.cpp is compiled",
+    duration="5 to 15 minutes on two cores: llama.cpp is compiled",
 )
 
 PARTS = (*map(_client_part, CLIENT_VERSIONS), _STACK)

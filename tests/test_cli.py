@@ -25,6 +25,11 @@ COMMANDS = (
     ("render",),
     ("validate",),
     ("restore",),
+    ("litellm",),
+    ("litellm", "litellm.yaml"),
+    ("litellm", "litellm.yaml", "--write", "--yes"),
+    ("litellm", "litellm.yaml", "--remove", "--dry-run"),
+    ("litellm", "litellm.yaml", "--remove", "--yes"),
     ("uninstall", "--yes"),
     ("install",),
 )

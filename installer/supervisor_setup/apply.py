@@ -33,13 +33,15 @@ _VERIFY_DELAYS = (0.05, 0.15)
 class Request:
     """What to carry out.
 
-    `client_state` is the file that needs the client's lock; `command` names the backup.
+    `command` names the backup. `client_state` is the file that needs the client's lock, if it is in the plan.
+    It and the `private` files are created for the user alone.
     """
 
     plan: tuple[Operation, ...]
     manifest: Manifest
-    client_state: Path
     command: str
+    client_state: Path
+    private: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +106,10 @@ def _write_all(request: Request, prepared: Sequence[Prepared], store: Store) -> 
     remembered = store.open_journal(Journal(after, tuple(temps.values())))
     try:
         for one in prepared:
-            computed[one.change.path] = _write(one, temps[one.change.path], request.client_state)
+            computed[one.change.path] = _write(one, temps[one.change.path], request)
         after = _settle(request, computed, blobs, created)
         store.save(after)
-        _verify(prepared, temps, request.client_state)
+        _verify(prepared, temps, request)
     except BaseException as error:
         if _roll_back(prepared, computed, temps):
             remove_empty_folders(created)
@@ -138,16 +140,16 @@ def _settle(
     return replace(before, records=records_after(request.plan, before.records, undos, blobs), created=known)
 
 
-def _write(one: Prepared, temp: Path, client_state: Path) -> Computed:
+def _write(one: Prepared, temp: Path, request: Request) -> Computed:
     files.make_folders(one.before.target.parent)
     for _ in range(_ATTEMPTS):
-        with _lock_for(one.change.path, client_state):
+        with _lock_for(one.change.path, request.client_state):
             now = files.read(one.change.path)
             computed = compute(one.change, now.data)
             if computed.data is None:
                 written = now.data is None or files.remove(now)
             else:
-                written = files.replace(now, computed.data, temp, new_mode=_new_mode(one, client_state))
+                written = files.replace(now, computed.data, temp, new_mode=_new_mode(one, request))
         if written:
             return computed
     raise TargetError(
@@ -156,9 +158,9 @@ def _write(one: Prepared, temp: Path, client_state: Path) -> Computed:
     )
 
 
-def _verify(prepared: Sequence[Prepared], temps: Mapping[Path, Path], client_state: Path) -> None:
+def _verify(prepared: Sequence[Prepared], temps: Mapping[Path, Path], request: Request) -> None:
     """Make sure that the client, which writes even without its lock, has not put an older state back."""
-    watched = [one for one in prepared if one.change.path == client_state]
+    watched = [one for one in prepared if one.change.path == request.client_state]
     if not watched:
         return
     (one,) = watched
@@ -171,9 +173,9 @@ def _verify(prepared: Sequence[Prepared], temps: Mapping[Path, Path], client_sta
                 break
         if lost is None:
             return
-        _write(Prepared(lost, one.before, one.computed), temps[one.change.path], client_state)
+        _write(Prepared(lost, one.before, one.computed), temps[one.change.path], request)
     raise TargetError(
-        f"{client_state}: the client keeps writing an older state over ours",
+        f"{request.client_state}: the client keeps writing an older state over ours",
         hint="close Claude Code and run the command again",
     )
 
@@ -244,8 +246,8 @@ def _lock_for(path: Path, client_state: Path) -> contextlib.AbstractContextManag
     return locks.client_lock(path) if path == client_state else contextlib.nullcontext()
 
 
-def _new_mode(one: Prepared, client_state: Path) -> int:
-    if one.change.path == client_state:
+def _new_mode(one: Prepared, request: Request) -> int:
+    if one.change.path in (request.client_state, *request.private):
         return 0o600
     umask = os.umask(0)
     os.umask(umask)

@@ -1,7 +1,8 @@
-"""What can be installed: a file of our own, an entry in a JSON object, an item in a JSON list."""
+"""What can be installed: a file of our own, an entry in a JSON object, an item in a JSON or YAML list."""
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -9,12 +10,13 @@ from typing import Any
 
 
 class Group(StrEnum):
-    """The parts that `--only` chooses from, and two that are the user's: the config and restored files."""
+    """The parts that `--only` chooses from, LiteLLM's config, and two that are the user's."""
 
     AGENTS = "agents"
     MCP = "mcp"
     SKILLS = "skills"
     PERMISSIONS = "permissions"
+    LITELLM = "litellm"
     CONFIG = "config"
     BACKUP = "backup"
 
@@ -25,6 +27,7 @@ class Kind(StrEnum):
     FILE = "file"
     ENTRY = "entry"
     ITEM = "item"
+    YAML_ITEM = "yaml-item"
 
 
 class Absent:
@@ -35,14 +38,17 @@ class Absent:
 
 
 ABSENT = Absent()
+_NAMING_PARTS = {Kind.ITEM: 1, Kind.YAML_ITEM: 2}
+"""How many parts of a pointer tell an item from its siblings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where an artefact is; two artefacts with the same address are the same artefact.
 
-    `pointer` is empty for a file. For an item it ends with the item's own canonical JSON, since a list has
-    no keys.
+    `pointer` is empty for a file. A list has no keys, so for an item in JSON it ends with the item's own
+    canonical JSON; for an item in YAML, a mapping, with the field that names it and its name. The field is
+    empty where the item's first key is its name.
     """
 
     kind: Kind
@@ -55,7 +61,24 @@ class Address:
     @property
     def label(self) -> str:
         """The place inside the file, for a person to read."""
-        return ".".join(self.pointer)
+        return ".".join(self.place) + (f" {self.item}" if self.item is not None else "")
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """The keys that lead to the entry, or to the list that the item is in."""
+        return self.pointer[: len(self.pointer) - _NAMING_PARTS.get(self.kind, 0)]
+
+    @property
+    def container(self) -> tuple[str, ...]:
+        """The keys that lead to the object or list that the entry or item is in."""
+        return self.pointer[:-1] if self.kind is Kind.ENTRY else self.place
+
+    @property
+    def item(self) -> str | None:
+        """The item's value in a JSON list, its name in a YAML list; None for anything else."""
+        if self.kind is Kind.ITEM:
+            return str(json.loads(self.pointer[-1]))
+        return self.pointer[-1] if self.kind is Kind.YAML_ITEM else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +108,14 @@ def entry_artefact(group: Group, path: Path, pointer: tuple[str, ...], value: An
 def item_artefact(group: Group, path: Path, pointer: tuple[str, ...], value: str) -> Artefact:
     """A string in the list at `pointer` in a JSON file that is not ours."""
     return Artefact(Address(Kind.ITEM, path, (*pointer, canonical_json(value))), group, value)
+
+
+def yaml_item_artefact(
+    group: Group, path: Path, place: tuple[str, ...], field: str, item: Mapping[str, Any]
+) -> Artefact:
+    """A mapping in the list at `place` in a YAML file that is not ours; `field` is as in `Address`."""
+    name = str(item[field]) if field else next(iter(item))
+    return Artefact(Address(Kind.YAML_ITEM, path, (*place, field, name)), group, item)
 
 
 def canonical_json(value: Any) -> str:

@@ -1,10 +1,8 @@
 """Copies of every file as it was before a run changed it, the newest runs kept."""
 
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from supervisor_setup import files
@@ -70,6 +68,8 @@ def listing(state: Path) -> list[Backup]:
 
 
 def _new_folder(parent: Path) -> Path:
+    from datetime import UTC, datetime
+
     files.make_folders(parent, 0o700)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     number = 0
@@ -88,6 +88,8 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def _prune(parent: Path) -> None:
+    import shutil
+
     folders = sorted(_folders(parent), reverse=True)
     complete = [folder for folder in folders if (folder / _INDEX).exists()]
     # One without its index was cut off by a kill, before the run had changed anything.

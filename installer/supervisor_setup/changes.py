@@ -12,7 +12,7 @@ from supervisor_setup.errors import TargetError
 from supervisor_setup.observed import content_of, syntax_error
 from supervisor_setup.plan import Decision, Operation
 
-_NEW_DOCUMENT = b"{}\n"
+_NEW_DOCUMENT = {Kind.ENTRY: b"{}\n", Kind.ITEM: b"{}\n", Kind.YAML_ITEM: b""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +46,20 @@ def group_by_file(
     for operation in plan:
         if operation.decision.writes:
             grouped.setdefault(operation.address.path, []).append(operation)
-    # Edits of one document are undone last one first: only then does each find the bytes that it left behind.
-    for operations in grouped.values():
-        if all(operation.decision is Decision.REMOVE for operation in operations):
-            operations.reverse()
     return tuple(
-        FileChange(path, tuple(operations), path in created, blobs) for path, operations in grouped.items()
+        FileChange(path, _in_order(operations), path in created, blobs)
+        for path, operations in grouped.items()
     )
+
+
+def _in_order(operations: Sequence[Operation]) -> tuple[Operation, ...]:
+    """Removals first, the last edit undone first, so that each finds the bytes that it left behind.
+
+    What is added then creates the parents anew and knows that they are ours.
+    """
+    removals = [operation for operation in operations if operation.decision is Decision.REMOVE]
+    others = [operation for operation in operations if operation.decision is not Decision.REMOVE]
+    return (*reversed(removals), *others)
 
 
 def compute(change: FileChange, data: bytes | None) -> Computed:
@@ -110,7 +117,7 @@ def _edit(
     if isinstance(operation.wanted, Absent):
         assert data is not None, "what is not there is not removed"
         return _remove(operation, data, change)
-    document = _NEW_DOCUMENT if data is None else data
+    document = _NEW_DOCUMENT[operation.address.kind] if data is None else data
     edited, token = _add(operation.wanted, document)
     if _replaces_the_users(operation):
         replaced[operation.address] = token.prior.encode("utf-8")
@@ -123,7 +130,11 @@ def _add(wanted: Artefact, data: bytes) -> tuple[bytes, Undo]:
     address = wanted.address
     if address.kind is Kind.ENTRY:
         return json_spans.set_entry(data, address.pointer, wanted.content)
-    return json_spans.add_item(data, address.pointer[:-1], wanted.content)
+    if address.kind is Kind.ITEM:
+        return json_spans.add_item(data, address.place, wanted.content)
+    from supervisor_setup.edit import yaml_entries  # ruamel.yaml costs 50 ms
+
+    return yaml_entries.set_list_entry(data, address.place, address.pointer[-2], wanted.content)
 
 
 def _remove(operation: Operation, data: bytes, change: FileChange) -> bytes:
@@ -135,7 +146,12 @@ def _remove(operation: Operation, data: bytes, change: FileChange) -> bytes:
         token = replace(token, prior=blob.decode("utf-8"))
     if address.kind is Kind.ENTRY:
         return json_spans.remove_entry(data, address.pointer, token)
-    return json_spans.remove_item(data, address.pointer[:-1], operation.actual, token)
+    if address.kind is Kind.ITEM:
+        return json_spans.remove_item(data, address.place, operation.actual, token)
+    from supervisor_setup.edit import yaml_entries  # ruamel.yaml costs 50 ms
+
+    field, name = address.pointer[-2:]
+    return yaml_entries.remove_list_entry(data, address.place, field, name, token)
 
 
 def _replaces_the_users(operation: Operation) -> bool:
@@ -146,6 +162,7 @@ def _replaces_the_users(operation: Operation) -> bool:
 
 
 def _is_empty_document(change: FileChange, data: bytes) -> bool:
-    if any(operation.address.kind is Kind.FILE for operation in change.operations):
+    kinds = {operation.address.kind for operation in change.operations}
+    if Kind.FILE in kinds:
         return False
-    return json_spans.parse(data) == {}
+    return not data.strip() if Kind.YAML_ITEM in kinds else json_spans.parse(data) == {}

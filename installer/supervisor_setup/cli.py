@@ -5,6 +5,7 @@ Commands import what they need when they run, so that `--version` and `--help` s
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -247,6 +248,36 @@ def restore(shell: Shell, /, name: str | None, paths: tuple[Path, ...], *, dry_r
     _require_terminal("restore", yes=yes or dry_run)
     confirm = shell.confirmation(yes=yes)
     shell.finish(command.restore(shell.layout(), name, paths, dry_run=dry_run, confirm=confirm))
+
+
+@cli.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--write", is_flag=True, help="Merge into FILE, after a backup.")
+@click.option("--remove", is_flag=True, help="Take out of FILE what was merged, and nothing else.")
+@click.option("--overwrite", is_flag=True, help="Replace entries of yours that have the same names.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def litellm(
+    shell: Shell, /, file: Path | None, *, write: bool, remove: bool, yes: bool, **options: bool
+) -> None:
+    """Print what LiteLLM's config.yaml needs to serve the tools' models, or merge it into FILE.
+
+    With FILE alone: show what would change; exit code 2 when anything would.
+    """
+    from supervisor_setup.commands import litellm as command
+
+    if write and remove:
+        raise click.UsageError("--write and --remove exclude each other.")
+    if file is None:
+        if write or remove:
+            raise click.UsageError("--write and --remove need FILE, LiteLLM's config.yaml.")
+        shell.finish(command.additions(shell.layout()))
+    action = command.Action("write" if write else "remove" if remove else "compare")
+    if action is not command.Action.COMPARE:
+        _require_terminal(f"litellm {shlex.quote(str(file))} --{action}", yes=yes or options["dry_run"])
+    choices = command.Choices(action, **options)
+    shell.finish(command.merge(shell.layout(), file, choices, shell.confirmation(yes=yes)))
 
 
 @cli.group()

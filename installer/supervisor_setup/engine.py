@@ -6,17 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from supervisor_setup import __version__, apply, files, locks, recovery
-from supervisor_setup.artefacts import Address, Artefact, Group
+from supervisor_setup import __version__, apply, files, transaction
+from supervisor_setup.artefacts import Artefact, Group
 from supervisor_setup.compiled import Compiled, keep
 from supervisor_setup.config import Config
 from supervisor_setup.desired import ALL_GROUPS, McpTarget, Options, desired
-from supervisor_setup.errors import UserError
 from supervisor_setup.layout import Layout, Scope
 from supervisor_setup.manifest import Manifest
-from supervisor_setup.observed import Disk, observe
-from supervisor_setup.ownership import records_after
-from supervisor_setup.plan import Operation, make_plan
+from supervisor_setup.plan import Operation
 from supervisor_setup.store import Store
 
 
@@ -30,7 +27,7 @@ class Engine:
     @property
     def store(self) -> Store:
         """This scope's part of the state folder."""
-        return Store(self.layout, self.scope)
+        return Store(self.layout.state, self.scope.name, self.scope.root)
 
     def manifest(self) -> Manifest:
         """What is installed, a killed run's doings included; reads only.
@@ -38,10 +35,7 @@ class Engine:
         Raises:
             UserError: the manifest is damaged.
         """
-        store = self.store
-        journal = store.journal()
-        manifest = store.load()
-        return manifest if journal is None else recovery.reconcile(manifest, journal.after)
+        return transaction.recorded(self.store)
 
     def options(self, manifest: Manifest) -> Options:
         """The choices of the last install; everything where there was none."""
@@ -134,28 +128,14 @@ class Engine:
     def _execute(
         self, plan: Sequence[Operation], seen: Manifest, settled: Manifest, command: str
     ) -> str | None:
-        store = self.store
-        if not any(operation.decision.writes for operation in plan):
-            after = replace(settled, records=records_after(plan, settled.records, {}, {}))
-            if after == seen and store.journal() is None:
-                return None
-        with locks.run_lock(self.layout.state):
-            if self.manifest() != seen:
-                raise UserError(
-                    f"{store.manifest_path}: another run has changed it just now",
-                    hint="run the command again",
-                )
-            recovery.recover(store)
-            request = apply.Request(tuple(plan), settled, self.layout.client_state, command)
-            return apply.execute(request, store)
+        request = apply.Request(tuple(plan), settled, command, client_state=self.layout.client_state)
+        return transaction.carry_out(request, seen, self.store)
 
     def _plan(
         self, wanted: Sequence[Artefact], manifest: Manifest, groups: Sequence[Group], *, overwrite: bool
     ) -> tuple[Operation, ...]:
         written = {address: record for address, record in manifest.records.items() if record.group in groups}
-        addresses: dict[Address, None] = dict.fromkeys([artefact.address for artefact in wanted])
-        addresses.update(dict.fromkeys(written))
-        return make_plan(wanted, observe(addresses, Disk()), written, overwrite=overwrite)
+        return transaction.compare(wanted, written, overwrite=overwrite)
 
 
 def write_server_cache(config: Config, layout: Layout) -> None:

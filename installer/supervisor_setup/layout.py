@@ -100,10 +100,6 @@ class Layout:
             skills=root / ".claude" / "skills",
         )
 
-    def manifest(self, scope: Scope) -> Path:
-        """Where the record of what was written into `scope` is kept."""
-        return self.state / "manifests" / f"{scope.name}-{path_key(scope.root)}.json"
-
     @property
     def server_cache(self) -> Path:
         """The MCP server's part of the config, as JSON that costs it no YAML parser at start-up."""

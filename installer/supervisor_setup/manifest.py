@@ -44,7 +44,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Everything written into one scope.
+    """Everything written into one place; `scope` and `root` are a store's `name` and `root`.
 
     `created` lists files and folders that did not exist before us and may go when nothing else is in them.
     `options` are the choices of the install that later commands follow.

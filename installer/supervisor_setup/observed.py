@@ -48,8 +48,10 @@ def observe(addresses: Iterable[Address], disk: Disk) -> dict[Address, Any]:
 def content_of(address: Address, data: bytes | None) -> Any:
     """What stands at `address` in a file of these bytes.
 
+    Several items of one name in a YAML list are the list of them, which no single item of ours equals.
+
     Raises:
-        TargetError: the bytes are not JSON, or not of the shape that the address needs.
+        TargetError: the bytes do not parse, or are not of the shape that the address needs.
     """
     if data is None:
         return ABSENT
@@ -59,7 +61,7 @@ def content_of(address: Address, data: bytes | None) -> Any:
         if address.kind is Kind.ENTRY:
             found = json_spans.lookup(data, address.pointer)
             return ABSENT if found is json_spans.ABSENT else found
-        return _item(data, address)
+        return _item(data, address) if address.kind is Kind.ITEM else _yaml_item(data, address)
     except EditError as error:
         raise syntax_error(address.path, error) from error
 
@@ -70,6 +72,32 @@ def _item(data: bytes, address: Address) -> Any:
     # Adding it tells, with the same refusals, whether it is there: then nothing is to be done.
     _, undo = json_spans.add_item(data, tuple(pointer), value)
     return value if undo.change is json_spans.Change.KEPT else ABSENT
+
+
+def _yaml_item(data: bytes, address: Address) -> Any:
+    from supervisor_setup.edit import yaml_entries  # ruamel.yaml costs 50 ms
+
+    *_, field, name = address.pointer
+    found = yaml_entries.list_entries(data, address.place, field, name)
+    if not found:
+        return ABSENT
+    try:
+        return _as_json(found[0] if len(found) == 1 else found)
+    except RecursionError:
+        raise TargetError(f"{address}: refers to itself", hint="mend the item; nothing was written") from None
+
+
+def _as_json(value: Any) -> Any:
+    """YAML's data as JSON's; what JSON does not know, such as a date, becomes text that ours never equals."""
+    if isinstance(value, dict):
+        return {_key(key): _as_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_json(item) for item in value]
+    return value if value is None or isinstance(value, str | bool | int | float) else repr(value)
+
+
+def _key(key: object) -> str:
+    return key if isinstance(key, str) else repr(key)
 
 
 def syntax_error(path: Path, error: EditError) -> TargetError:

@@ -1,9 +1,12 @@
 """What the manifest says once a plan has been carried out: who owns what."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from supervisor_setup.artefacts import Absent, Address, Group
+from supervisor_setup.edit.undo import Change
 from supervisor_setup.manifest import Prior, Record
 from supervisor_setup.plan import Decision, Operation
 
@@ -25,7 +28,27 @@ def records_after(
         record = record_after(operation, undos.get(operation.address, {}), blobs.get(operation.address))
         if record is not None:
             after[operation.address] = record
-    return after
+    gone = {operation.address for operation in plan if isinstance(operation.actual, Absent)}
+    there = [record for address, record in records.items() if address not in gone]
+    return _with_shared_parents(after, there)
+
+
+def _with_shared_parents(after: Mapping[Address, Record], before: Sequence[Record]) -> dict[Address, Record]:
+    """The records, each knowing which parents came with the first entry beside it.
+
+    Whichever entry of ours goes last must take those parents along, and that need not be the first.
+    """
+    parents: dict[tuple[Path, tuple[str, ...]], Mapping[str, Any]] = {}
+    for record in (*before, *after.values()):
+        if record.undo.get("created") or record.undo.get("filler"):
+            created = {name: record.undo[name] for name in ("created", "filler")}
+            parents.setdefault((record.address.path, record.address.container), created)
+    return {
+        address: replace(record, undo={**record.undo, **parents.get((address.path, address.container), {})})
+        if record.undo.get("change") == Change.INSERTED
+        else record
+        for address, record in after.items()
+    }
 
 
 def record_after(operation: Operation, undo: Mapping[str, Any], blob: str | None) -> Record | None:

@@ -93,10 +93,14 @@ def _uninstall(data: Mapping[str, Any], home: Path) -> Iterator[str]:
 
 
 def _operations(data: Mapping[str, Any], home: Path) -> Iterator[str]:
-    shown = [one for one in data["operations"] if one["decision"] in _SIGNS]
-    same = len(data["operations"]) - len(shown)
     if data["dry_run"]:
         yield f"Plan for the {data['scope']} scope:"
+    yield from _steps(data, home)
+
+
+def _steps(data: Mapping[str, Any], home: Path) -> Iterator[str]:
+    shown = [one for one in data["operations"] if one["decision"] in _SIGNS]
+    same = len(data["operations"]) - len(shown)
     for one in shown:
         sign, colour = _SIGNS[one["decision"]]
         place = ".".join(one["pointer"]) + (f" {one['item']}" if one["item"] else "")
@@ -212,6 +216,30 @@ def _restore(data: Mapping[str, Any], home: Path) -> Iterator[str]:
         yield f"Restored from backup {data['restored']}; what was there before is in backup {data['backup']}."
 
 
+def _litellm(data: Mapping[str, Any], home: Path) -> Iterator[str]:
+    if "yaml" in data:
+        yield from _highlighted("".join(f"# note: {note}\n" for note in data["notes"]) + data["yaml"], "yaml")
+        return
+    file = display(data["file"], home)
+    if data["dry_run"]:
+        yield f"Plan for {file}:"
+    yield from _steps(data, home)
+    if data["dry_run"]:
+        for one in data["diffs"]:
+            yield from ("", *_highlighted(one["diff"], "diff"))
+    elif not data["operations"]:
+        yield f"Nothing to do: nothing of ours is in {file}."
+    elif not data["changed"]:
+        yield f"Nothing to do: {file} is as it should be."
+    else:
+        yield f"{file}: {_tally(data['operations'])}."
+    if data["backup"]:
+        yield f"The file as it was is kept in backup {data['backup']}."
+    yield from (click.style("note: ", fg="yellow") + note for note in data["notes"])
+    if data["changed"] and not data["dry_run"]:
+        yield "Next: restart LiteLLM"
+
+
 def _config(data: Mapping[str, Any], home: Path) -> Iterator[str]:
     if "config" in data:
         from supervisor_setup.edit import yaml_entries  # ruamel.yaml costs 50 ms
@@ -243,5 +271,6 @@ _RENDERERS: Mapping[str, Callable[[Mapping[str, Any], Path], Iterator[str]]] = {
     "doctor": _doctor,
     "config": _config,
     "restore": _restore,
+    "litellm": _litellm,
     "render": _render,
 }

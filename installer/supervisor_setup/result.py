@@ -1,11 +1,10 @@
 """What a command returns: plain data, of which text and JSON are two renderings."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from supervisor_setup.artefacts import Absent, Kind
+from supervisor_setup.artefacts import Absent
 from supervisor_setup.errors import Exit
 from supervisor_setup.plan import Operation
 
@@ -28,23 +27,15 @@ class Result:
 def operation_to_json(operation: Operation) -> dict[str, Any]:
     """One step of a plan, for a program to read."""
     address = operation.address
-    pointer = address.pointer[:-1] if address.kind is Kind.ITEM else address.pointer
     return {
         "decision": operation.decision,
         "kind": address.kind,
         "path": str(address.path),
-        "pointer": list(pointer),
-        "item": operation_item(operation),
+        "pointer": list(address.place),
+        "item": address.item,
         "group": _group(operation),
         "reason": operation.reason,
     }
-
-
-def operation_item(operation: Operation) -> str | None:
-    """The value of a list item; None for anything else."""
-    if operation.address.kind is not Kind.ITEM:
-        return None
-    return str(json.loads(operation.address.pointer[-1]))
 
 
 def operations_to_json(plan: Sequence[Operation]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from supervisor_setup import files, manifest
-from supervisor_setup.layout import Layout, Scope
+from supervisor_setup.layout import path_key
 from supervisor_setup.manifest import Manifest
 
 
@@ -23,12 +23,16 @@ class Journal:
 
 
 class Store:
-    """The state of one scope on disk."""
+    """What is remembered of one place that is written into: a scope of the client, or a file of another tool.
 
-    def __init__(self, layout: Layout, scope: Scope) -> None:
-        self.state = layout.state
-        self.scope = scope
-        self.manifest_path = layout.manifest(scope)
+    `name` is the kind of place, `root` the folder or file that tells it from others of its kind.
+    """
+
+    def __init__(self, state: Path, name: str, root: Path) -> None:
+        self.state = state
+        self.name = name
+        self.root = root
+        self.manifest_path = state / "manifests" / f"{name}-{path_key(root)}.json"
         self.journal_path = self.manifest_path.with_suffix(".journal")
 
     def load(self) -> Manifest:
@@ -39,7 +43,7 @@ class Store:
         """
         data = files.read(self.manifest_path).data
         if data is None:
-            return Manifest(scope=self.scope.name, root=self.scope.root)
+            return Manifest(scope=self.name, root=self.root)
         return manifest.load(data, self.manifest_path)
 
     def save(self, value: Manifest) -> None:

@@ -195,6 +195,7 @@ _BACKEND_FIELDS: "dict[str, Callable[[Any, KeyPath], Any]]" = {
     "enabled": _boolean,
     "api_key": _api_key,
     "models": _texts,
+    "context_tokens": _number(256, 10_000_000, whole=True),
     "connect_timeout": _SECONDS,
     "timeout": _SECONDS,
 }

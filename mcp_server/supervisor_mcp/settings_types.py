@@ -26,7 +26,10 @@ class SettingsError(Exception):
 
 
 class Backend(Record):
-    """A server of models. `url` has neither a trailing slash nor /v1; the timeouts are in seconds."""
+    """A server of models. `url` has neither a trailing slash nor /v1; the timeouts are in seconds.
+
+    `context_tokens` is for LiteLLM's config alone: asked directly, Ollama gets what each prompt needs.
+    """
 
     name: str
     kind: str
@@ -35,6 +38,7 @@ class Backend(Record):
     key_env: str | None = None
     key_file: str | None = None
     models: Mapping[str, str] = {}
+    context_tokens: int = 8192
     connect_timeout: float = 3.0
     timeout: float = 300.0
 

@@ -7,11 +7,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from real_parts import RealParts
 
@@ -28,6 +28,8 @@ _START_S = 120.0
 _POLL_S = 0.1
 _LOG_TAIL_CHARS = 4000
 
+_Started = TypeVar("_Started")
+
 
 @dataclass(frozen=True, slots=True)
 class Stack:
@@ -40,12 +42,7 @@ class Stack:
 
     def complete(self, prompt: str, *, model: str = MODELS[0]) -> str:
         """What `model` answers to `prompt` through LiteLLM, asked over plain HTTP without the product."""
-        body = json.dumps({"model": model, "messages": [{"role": "user", "content": prompt}]}).encode()
-        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
-        request = urllib.request.Request(f"{self.litellm_url}/v1/chat/completions", body, headers)
-        with _direct().open(request, timeout=60) as answer:
-            reply: Any = json.load(answer)
-        return str(reply["choices"][0]["message"]["content"])
+        return complete(self.litellm_url, self.key, prompt, model=model)
 
     def log_tails(self) -> dict[str, str]:
         """The last words of each server, for a failed test's report."""
@@ -56,33 +53,59 @@ class StackError(Exception):
     """The stack did not come up; the message holds the end of the log that says why."""
 
 
+def complete(litellm_url: str, key: str, prompt: str, *, model: str) -> str:
+    """What `model` answers to `prompt` through a LiteLLM, asked over plain HTTP."""
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": prompt}]}).encode()
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    request = urllib.request.Request(f"{litellm_url}/v1/chat/completions", body, headers)
+    with _direct().open(request, timeout=60) as answer:
+        reply: Any = json.load(answer)
+    return str(reply["choices"][0]["message"]["content"])
+
+
 @contextmanager
 def running_stack(parts: RealParts, folder: Path) -> Iterator[Stack]:
     """Start both servers on free loopback ports, with logs and a HOME in `folder`; stop them at the end."""
     with ExitStack() as servers:
-        stack = _start_with_retries(parts, folder, servers)
-        yield stack
+        yield _with_retries(lambda attempt, started: _start(parts, attempt, started), folder, servers)
 
 
-def _start_with_retries(parts: RealParts, folder: Path, servers: ExitStack) -> Stack:
+@contextmanager
+def running_litellm(
+    parts: RealParts, config: Path, folder: Path, *, env: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """Start a LiteLLM of its own on `config`, with `env` in its environment; gives its url."""
+
+    def start(attempt: Path, servers: ExitStack) -> str:
+        _, port = _free_ports()
+        log = attempt / "litellm.log"
+        command = _litellm_command(parts, config, port)
+        process = servers.enter_context(_server(command, log, {**_environment(attempt), **(env or {})}))
+        _wait_until_ready(f"http://127.0.0.1:{port}/health/readiness", process, log)
+        return f"http://127.0.0.1:{port}"
+
+    with ExitStack() as servers:
+        yield _with_retries(start, folder, servers)
+
+
+def _with_retries(start: Callable[[Path, ExitStack], _Started], folder: Path, servers: ExitStack) -> _Started:
     """A free port can be taken before its server binds it, so a failed start is tried again on others."""
     for attempt in range(1, _START_TRIES + 1):
+        attempt_folder = folder / f"attempt-{attempt}"
+        attempt_folder.mkdir(parents=True)
         with ExitStack() as started:
             try:
-                stack = _start(parts, folder / f"attempt-{attempt}", started)
+                running = start(attempt_folder, started)
             except StackError:
                 if attempt == _START_TRIES:
                     raise
                 continue
             servers.push(started.pop_all())
-            return stack
+            return running
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
 def _start(parts: RealParts, folder: Path, servers: ExitStack) -> Stack:
-    folder.mkdir(parents=True)
-    home = folder / "home"
-    home.mkdir()
     llama_port, litellm_port = _free_ports()
     stack = Stack(
         litellm_url=f"http://127.0.0.1:{litellm_port}",
@@ -92,24 +115,9 @@ def _start(parts: RealParts, folder: Path, servers: ExitStack) -> Stack:
     )
     config = folder / "litellm.yaml"
     config.write_text(json.dumps(_litellm_config(stack)), encoding="utf-8")  # JSON is YAML
-    env = {
-        "HOME": str(home),
-        "PATH": "/usr/bin:/bin",
-        "LANG": "C.UTF-8",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        # Without this the proxy asks the internet for a price list, and waits.
-        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-    }
+    env = _environment(folder)
     llama = [str(parts.llama_server), "--model", str(parts.model), *_llama_options(llama_port)]
-    litellm = [
-        str(parts.litellm),
-        "--config",
-        str(config),
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(litellm_port),
-    ]
+    litellm = _litellm_command(parts, config, litellm_port)
     processes = [
         servers.enter_context(_server(command, log, env))
         for command, log in zip((llama, litellm), stack.logs, strict=True)
@@ -117,6 +125,23 @@ def _start(parts: RealParts, folder: Path, servers: ExitStack) -> Stack:
     _wait_until_ready(f"{stack.llama_url}/health", processes[0], stack.logs[0])
     _wait_until_ready(f"{stack.litellm_url}/health/readiness", processes[1], stack.logs[1])
     return stack
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    home = folder / "home"
+    home.mkdir()
+    return {
+        "HOME": str(home),
+        "PATH": "/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        # Without this the proxy asks the internet for a price list, and waits.
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    }
+
+
+def _litellm_command(parts: RealParts, config: Path, port: int) -> list[str]:
+    return [str(parts.litellm), "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
 
 
 def _llama_options(port: int) -> tuple[str, ...]:

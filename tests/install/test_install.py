@@ -344,3 +344,29 @@ def test_the_installed_program_works_from_any_folder(home, tmp_path):
         timeout=20,
     )
     assert json.loads(served.stdout.splitlines()[0]) == {"jsonrpc": "2.0", "id": 1, "result": {}}
+
+
+@pytest.mark.parametrize(
+    "before", [b"{ }", b'{\n\t"theme": "dark"\n}\n', b'{"permissions": {"allow": [ ]}, "mcpServers": {}}']
+)
+def test_after_a_change_of_the_servers_name_an_uninstall_still_gives_the_bytes_back(cli, home, before):
+    home.write(home.settings, before)
+    home.write(home.client, before)
+    cli("install", "--yes")
+    cli("config", "set", "server.name", "house")
+    cli("install", "--yes")
+    assert list(home.json(home.client)["mcpServers"]) == ["house"]
+    cli("uninstall", "--yes")
+    assert home.settings.read_bytes() == before
+    assert home.client.read_bytes() == before
+
+
+def test_another_server_name_leaves_no_trace_of_the_first(cli, home):
+    home.write(home.client, '{"theme": "dark"}')
+    cli("install", "--yes")
+    home.write(home.config, "server: {name: my-models}")
+    cli("install", "--yes")
+    assert list(home.json(home.client)["mcpServers"]) == ["my-models"]
+    assert home.json(home.settings)["permissions"]["allow"] == ["mcp__my-models"]
+    cli("uninstall", "--yes")
+    assert home.files() == {".claude.json": b'{"theme": "dark"}'}

@@ -15,7 +15,16 @@ from supervisor_setup.edit.yaml_spans import add, cut, end_of, put, unit_of, way
 from supervisor_setup.edit.yaml_text import Place, YamlText
 from supervisor_setup.edit.yaml_tree import Entry, Kind, Node, tree
 
-__all__ = ["Place", "dump", "line_of", "list_entries", "load", "remove_list_entry", "set_list_entry", "set_value"]
+__all__ = [
+    "Place",
+    "dump",
+    "line_of",
+    "list_entries",
+    "load",
+    "remove_list_entry",
+    "set_list_entry",
+    "set_value",
+]
 
 
 def load(data: bytes) -> Any:
