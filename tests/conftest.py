@@ -23,6 +23,7 @@ _KEPT = (
     "COVERAGE_PROCESS_CONFIG",
     "SUPERVISOR_TEST_CACHE",
 )
+_KEPT_STARTS = ("PYTEST", "COV_", "HYPOTHESIS", "SUPERVISOR_PROPERTY", "SUPERVISOR_CLI")
 _WATCHED = (".claude", ".claude.json", ".config/supervisor-setup", ".local/state/supervisor-setup")
 
 
@@ -32,7 +33,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "home"
     home.mkdir()
     for name in list(os.environ):
-        if name not in _KEPT and not name.startswith(("PYTEST", "COV_", "HYPOTHESIS", "SUPERVISOR_PROPERTY")):
+        if name not in _KEPT and not name.startswith(_KEPT_STARTS):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")

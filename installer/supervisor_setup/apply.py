@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from supervisor_setup import backups, files, locks
-from supervisor_setup.artefacts import Address, Kind
+from supervisor_setup.artefacts import ABSENT, Address, Kind
 from supervisor_setup.changes import Computed, FileChange, compute, group_by_file, same
 from supervisor_setup.errors import TargetError, UserError
 from supervisor_setup.manifest import Manifest
@@ -33,14 +33,12 @@ _VERIFY_DELAYS = (0.05, 0.15)
 class Request:
     """What to carry out.
 
-    `command` names the backup. `client_state` is the file that needs the client's lock, if it is in the plan.
-    It and the `private` files are created for the user alone.
+    `command` names the backup; the `private` files are created for the user alone.
     """
 
     plan: tuple[Operation, ...]
     manifest: Manifest
     command: str
-    client_state: Path
     private: tuple[Path, ...] = ()
 
 
@@ -67,7 +65,7 @@ def prepare(plan: Sequence[Operation], manifest: Manifest, store: Store) -> tupl
     prepared = []
     for change in group_by_file(plan, manifest.created, _stored_blobs(plan, store)):
         before = files.read(change.path)
-        computed = compute(change, before.data)
+        computed = compute(change, before.data, linked=before.link is not None)
         files.check_writable(before)
         prepared.append(Prepared(change, before, computed))
     return tuple(prepared)
@@ -77,13 +75,13 @@ def execute(request: Request, store: Store) -> str | None:
     """Carry a plan out and remember it; returns the name of the backup that was made, if any file changed.
 
     Raises:
-        UserError: it could not be done; every file is then as it was.
+        UserError: it could not be done; every file is then as it was, unless the message says otherwise.
     """
     prepared = prepare(request.plan, request.manifest, store)
     if not prepared:
         after = _settle(request, {}, {}, ())
         store.save(after)
-        tidy(after, request.manifest, store)
+        tidy(after, store)
         return None
     try:
         return _write_all(request, prepared, store)
@@ -122,9 +120,26 @@ def _write_all(request: Request, prepared: Sequence[Prepared], store: Store) -> 
         ) from error
     # Everything is done; what fails to be cleared away now is cleared away by the next run.
     with contextlib.suppress(OSError):
-        tidy(after, request.manifest, store)
+        tidy(after, store)
         store.close_journal()
     return backup
+
+
+def without_recreated(manifest: Manifest, plan: Sequence[Operation]) -> Manifest:
+    """The manifest without those files and folders of ours that are there, but with nothing of ours in them.
+
+    They were deleted and made anew, by the user, or will be made anew by this run.
+    """
+    ours = [operation for operation in plan if operation.record is not None]
+    there = [operation.address.path for operation in ours if operation.actual is not ABSENT]
+    absent = [operation.address.path for operation in ours if operation.actual is ABSENT]
+    created = tuple(
+        path
+        for path in manifest.created
+        if any(one.is_relative_to(path) for one in there)
+        or not any(one.is_relative_to(path) for one in absent)
+    )
+    return replace(manifest, created=created)
 
 
 def _settle(
@@ -143,9 +158,9 @@ def _settle(
 def _write(one: Prepared, temp: Path, request: Request) -> Computed:
     files.make_folders(one.before.target.parent)
     for _ in range(_ATTEMPTS):
-        with _lock_for(one.change.path, request.client_state):
+        with _lock_for(one.change.path):
             now = files.read(one.change.path)
-            computed = compute(one.change, now.data)
+            computed = compute(one.change, now.data, linked=now.link is not None)
             if computed.data is None:
                 written = now.data is None or files.remove(now)
             else:
@@ -160,10 +175,12 @@ def _write(one: Prepared, temp: Path, request: Request) -> Computed:
 
 def _verify(prepared: Sequence[Prepared], temps: Mapping[Path, Path], request: Request) -> None:
     """Make sure that the client, which writes even without its lock, has not put an older state back."""
-    watched = [one for one in prepared if one.change.path == request.client_state]
-    if not watched:
-        return
-    (one,) = watched
+    for one in prepared:
+        if locks.is_client_state(one.change.path):
+            _verify_one(one, temps[one.change.path], request)
+
+
+def _verify_one(one: Prepared, temp: Path, request: Request) -> None:
     for _ in range(_ATTEMPTS):
         lost = None
         for delay in _VERIFY_DELAYS:
@@ -173,9 +190,9 @@ def _verify(prepared: Sequence[Prepared], temps: Mapping[Path, Path], request: R
                 break
         if lost is None:
             return
-        _write(Prepared(lost, one.before, one.computed), temps[one.change.path], request)
+        _write(Prepared(lost, one.before, one.computed), temp, request)
     raise TargetError(
-        f"{request.client_state}: the client keeps writing an older state over ours",
+        f"{one.change.path}: the client keeps writing an older state over ours",
         hint="close Claude Code and run the command again",
     )
 
@@ -208,6 +225,9 @@ def _put_back(one: Prepared, computed: Computed, temp: Path) -> bool:
     now = files.read(one.change.path)
     if now.data == one.before.data:
         return True
+    if now.data is None and one.before.link is not None:
+        files.put_link_back(one.before)
+        return True
     if now.data != computed.data:
         return False
     if one.before.data is None:
@@ -220,8 +240,13 @@ def _stored_blobs(plan: Sequence[Operation], store: Store) -> dict[Address, byte
     for operation in plan:
         if operation.decision is Decision.REMOVE and operation.record and operation.record.blob:
             content = store.blob(operation.record.blob)
-            if content is not None:
-                blobs[operation.address] = content
+            if content is None:
+                raise TargetError(
+                    f"{operation.address}: the copy of what was replaced there is gone from {store.state}",
+                    hint="take our part out by hand, then run the command again; "
+                    "older states of the file: supervisor-setup restore",
+                )
+            blobs[operation.address] = content
     return blobs
 
 
@@ -230,25 +255,18 @@ def _to_be_created(prepared: Sequence[Prepared]) -> tuple[Path, ...]:
     for one in prepared:
         if one.computed.data is None:
             continue
-        folder = one.before.target.parent
-        missing = []
-        while not folder.exists():
-            missing.append(folder)
-            folder = folder.parent
-        created.update(dict.fromkeys(reversed(missing)))
+        created.update(dict.fromkeys(files.missing_folders(one.before.target.parent)))
         shared = any(operation.address.kind is not Kind.FILE for operation in one.change.operations)
         if shared and one.before.data is None:
             created[one.change.path] = None
     return tuple(created)
 
 
-def _lock_for(path: Path, client_state: Path) -> contextlib.AbstractContextManager[None]:
-    return locks.client_lock(path) if path == client_state else contextlib.nullcontext()
+def _lock_for(path: Path) -> contextlib.AbstractContextManager[None]:
+    return locks.client_lock(path) if locks.is_client_state(path) else contextlib.nullcontext()
 
 
 def _new_mode(one: Prepared, request: Request) -> int:
-    if one.change.path in (request.client_state, *request.private):
+    if locks.is_client_state(one.change.path) or one.change.path in request.private:
         return 0o600
-    umask = os.umask(0)
-    os.umask(umask)
-    return 0o666 & ~umask
+    return files.default_mode()

@@ -31,5 +31,5 @@ def _folder(name: str) -> Path:
             return folder
     raise UserError(
         f"{package / name}: the installation is incomplete, this folder is missing",
-        hint="install it again: pip install --force-reinstall supervisor-setup",
+        hint="install supervisor-setup again, as its README says",
     )

@@ -72,7 +72,8 @@ def _new_folder(parent: Path) -> Path:
 
     files.make_folders(parent, 0o700)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    number = 0
+    taken = [int(path.name[-3:]) for path in _folders(parent) if path.name.startswith(stamp)]
+    number = max(taken, default=-1) + 1
     while True:
         folder = parent / f"{stamp}-{number:03d}"
         try:

@@ -62,8 +62,8 @@ def _in_order(operations: Sequence[Operation]) -> tuple[Operation, ...]:
     return (*reversed(removals), *others)
 
 
-def compute(change: FileChange, data: bytes | None) -> Computed:
-    """Carry the change out on a file of these bytes.
+def compute(change: FileChange, data: bytes | None, *, linked: bool = False) -> Computed:
+    """Carry the change out on a file of these bytes; one that is `linked` to is never removed, only emptied.
 
     Raises:
         TargetError: an artefact is not what the plan saw, or the file cannot be edited.
@@ -83,7 +83,7 @@ def compute(change: FileChange, data: bytes | None) -> Computed:
                 data = _edit(operation, data, change, undo, replaced)
         except EditError as error:
             raise syntax_error(address.path, error) from error
-    if change.ours and data is not None and _is_empty_document(change, data):
+    if change.ours and not linked and data is not None and _is_empty_document(change, data):
         data = None
     return Computed(data, undo, replaced)
 

@@ -32,6 +32,7 @@ class Shell:
 
     config: Path | None
     as_json: bool
+    arguments: tuple[str, ...]
 
     def layout(self) -> "Layout":
         """The paths of this run."""
@@ -67,11 +68,12 @@ class Shell:
         return confirm
 
 
-def _require_terminal(command: str, *, yes: bool) -> None:
+def _require_terminal(shell: Shell, *, yes: bool) -> None:
+    """Refuse, with the very command that would do, where nobody can be asked."""
     if not yes and not sys.stdin.isatty():
         raise UsageError(
-            f"{command}: without a terminal it cannot ask, and nothing was changed",
-            hint=f"supervisor-setup {command} --yes, or first look: supervisor-setup {command} --dry-run",
+            "without a terminal nobody can be asked, so nothing was changed",
+            hint=shlex.join(["supervisor-setup", *shell.arguments, "--yes"]),
         )
 
 
@@ -85,7 +87,7 @@ def cli(context: click.Context, config: Path | None, as_json: bool, color: str) 
     """Make Claude Code hand its routine work to cheaper and local models."""
     no_color = color == "auto" and "NO_COLOR" in os.environ
     context.color = False if no_color else _COLORS[color]
-    context.obj = Shell(config, as_json)
+    context.obj = Shell(config, as_json, tuple(context.obj))
 
 
 def _install_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -139,7 +141,7 @@ def install(shell: Shell, /, dry_run: bool, yes: bool, **options: Any) -> None:
     """Install the agents, the local-models server and its permission rule."""
     from supervisor_setup.commands import install as command
 
-    _require_terminal("install", yes=yes or dry_run)
+    _require_terminal(shell, yes=yes or dry_run)
     shell.finish(
         command.install(
             shell.layout(), _choices(options), dry_run=dry_run, confirm=shell.confirmation(yes=yes)
@@ -167,7 +169,7 @@ def uninstall(shell: Shell, scope: str, dry_run: bool, yes: bool) -> None:
     from supervisor_setup.commands import uninstall as command
     from supervisor_setup.layout import ScopeName
 
-    _require_terminal("uninstall", yes=yes or dry_run)
+    _require_terminal(shell, yes=yes or dry_run)
     shell.finish(
         command.uninstall(
             shell.layout(), ScopeName(scope), dry_run=dry_run, confirm=shell.confirmation(yes=yes)
@@ -204,7 +206,7 @@ def doctor(  # noqa: PLR0913 - one parameter for each option
     choices = command.Choices(checks, strict, verbose, offline)
     if not fix:
         shell.finish(command.doctor(shell.layout(), choices))
-    _require_terminal("doctor --fix", yes=yes)
+    _require_terminal(shell, yes=yes)
     shell.finish(command.fix(shell.layout(), choices, shell.confirmation(yes=yes)))
 
 
@@ -245,7 +247,7 @@ def restore(shell: Shell, /, name: str | None, paths: tuple[Path, ...], *, dry_r
 
     if name is None:
         shell.finish(command.listing(shell.layout()))
-    _require_terminal("restore", yes=yes or dry_run)
+    _require_terminal(shell, yes=yes or dry_run)
     confirm = shell.confirmation(yes=yes)
     shell.finish(command.restore(shell.layout(), name, paths, dry_run=dry_run, confirm=confirm))
 
@@ -275,7 +277,7 @@ def litellm(
         shell.finish(command.additions(shell.layout()))
     action = command.Action("write" if write else "remove" if remove else "compare")
     if action is not command.Action.COMPARE:
-        _require_terminal(f"litellm {shlex.quote(str(file))} --{action}", yes=yes or options["dry_run"])
+        _require_terminal(shell, yes=yes or options["dry_run"])
     choices = command.Choices(action, **options)
     shell.finish(command.merge(shell.layout(), file, choices, shell.confirmation(yes=yes)))
 
@@ -332,7 +334,7 @@ def run(arguments: list[str]) -> int:
     """Run the command line; returns the exit code."""
     as_json = "--json" in arguments
     try:
-        code = cli.main(arguments, prog_name="supervisor-setup", standalone_mode=False)
+        code = cli.main(list(arguments), prog_name="supervisor-setup", standalone_mode=False, obj=arguments)
         return int(code or Exit.OK)
     except click.exceptions.Abort:
         click.echo("\ninterrupted, nothing further was changed", err=True)
@@ -342,6 +344,7 @@ def run(arguments: list[str]) -> int:
         return Exit.INTERRUPTED
     except click.ClickException as error:
         error.show()
+        _error_object(error.format_message(), None, error.exit_code, wanted=as_json)
         return error.exit_code
     except UserError as error:
         return _user_error(error, as_json=as_json)
@@ -354,24 +357,28 @@ def run(arguments: list[str]) -> int:
         reason = f"{error.filename or 'supervisor-setup'}: {error.strerror or error}"
         return _user_error(UserError(reason, hint="make room or mend the permissions"), as_json=as_json)
     except Exception as error:  # the edge: a bug becomes one line and a log file
-        return _bug(error)
+        return _bug(error, as_json=as_json)
 
 
 def _user_error(error: UserError, *, as_json: bool) -> int:
     from supervisor_setup import report
 
     click.echo(report.error_text(error), err=True)
-    if as_json:
-        body = {
-            "schema_version": 1,
-            "error": {"message": error.message, "hint": error.hint, "exit_code": int(error.exit_code)},
-        }
-        click.echo(json.dumps(body, indent=2))
+    _error_object(error.message, error.hint, error.exit_code, wanted=as_json)
     return error.exit_code
 
 
-def _bug(error: Exception) -> int:
+def _error_object(message: str, hint: str | None, exit_code: int, *, wanted: bool) -> None:
+    """Print an error as the one JSON object of the run, where JSON was asked for."""
+    if wanted:
+        error = {"message": message, "hint": hint, "exit_code": int(exit_code)}
+        click.echo(json.dumps({"schema_version": 1, "error": error}, indent=2))
+
+
+def _bug(error: Exception, *, as_json: bool) -> int:
     from supervisor_setup import bugs
 
-    click.echo(bugs.report(error), err=True)
+    said = bugs.report(error)
+    click.echo(said, err=True)
+    _error_object(said.splitlines()[0], None, Exit.BUG, wanted=as_json)
     return Exit.BUG

@@ -17,12 +17,16 @@ from supervisor_setup.layout import Layout
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """The config in force, each agent's file name and content, and the skill."""
+    """The config in force, each agent's file name and content, and the skill.
+
+    `kept` tells that it was read back, not worked out.
+    """
 
     key: str
     config: Config
     agents: Mapping[str, bytes]
     skill: bytes
+    kept: bool = False
 
 
 def compile_config(layout: Layout, data: bytes | None) -> Compiled:
@@ -31,7 +35,7 @@ def compile_config(layout: Layout, data: bytes | None) -> Compiled:
     Raises:
         ConfigError: the config is not valid, or names an agent or tier that there is not.
     """
-    key = _key(data)
+    key = compile_key(data)
     return _kept(layout, key) or _worked_out(layout, data, key)
 
 
@@ -68,6 +72,7 @@ def _kept(layout: Layout, key: str) -> Compiled | None:
             Config(**{**config, "path": layout.config, "exclude": frozenset(config["exclude"])}),
             {name: text.encode("utf-8") for name, text in body["agents"].items()},
             body["skill"].encode("utf-8"),
+            kept=True,
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         # Missing, or damaged: it holds nothing that cannot be worked out again.
@@ -100,8 +105,8 @@ def _worked_out(layout: Layout, data: bytes | None, key: str) -> Compiled:
     return Compiled(key, config, agents, skill)
 
 
-def _key(data: bytes | None) -> str:
-    """Hash of everything that the result depends on."""
+def compile_key(data: bytes | None) -> str:
+    """Hash of everything that the result for a config.yaml of these bytes depends on."""
     stamp = hashlib.sha256(f"{__version__}\0{data!r}".encode())
     for folder in (assets.agents(), assets.templates()):
         for path in sorted(folder.rglob("*")):

@@ -141,4 +141,4 @@ def _where(path: Path, data: bytes, place: Sequence[str | int]) -> str:
 
 
 def _edit_hint(path: Path) -> str:
-    return f"mend it with an editor, or see the defaults: supervisor-setup config show  ({path.name})"
+    return f"mend {path.name} with an editor; one to compare with: supervisor-setup --config NEW config init"

@@ -95,7 +95,7 @@ def server_command() -> Path:
     if found is None:
         raise UserError(
             f"{beside}: the MCP server's program is missing",
-            hint="install the package again: pip install --force-reinstall supervisor-setup",
+            hint="install supervisor-setup again, as its README says",
         )
     return Path(found).absolute()
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from supervisor_setup import __version__, apply, files, transaction
+from supervisor_setup import __version__, apply, files, locks, transaction
 from supervisor_setup.artefacts import Artefact, Group
-from supervisor_setup.compiled import Compiled, keep
-from supervisor_setup.config import Config
+from supervisor_setup.compiled import Compiled, compile_key, keep
 from supervisor_setup.desired import ALL_GROUPS, McpTarget, Options, desired
 from supervisor_setup.layout import Layout, Scope
 from supervisor_setup.manifest import Manifest
@@ -27,7 +26,8 @@ class Engine:
     @property
     def store(self) -> Store:
         """This scope's part of the state folder."""
-        return Store(self.layout.state, self.scope.name, self.scope.root)
+        # Not the folder: CLAUDE_CONFIG_DIR=~/.claude means the same one, but another file with the servers.
+        return Store(self.layout.state, self.scope.name, self.scope.servers)
 
     def manifest(self) -> Manifest:
         """What is installed, a killed run's doings included; reads only.
@@ -92,16 +92,15 @@ class Engine:
             UserError: it could not be done, or the files are not what the plan saw; nothing is changed then.
         """
         settled = replace(
-            manifest,
+            apply.without_recreated(manifest, plan),
             options={"mcp_target": options.mcp_target, "groups": list(options.groups)},
             tool_version=__version__,
         )
         backup = self._execute(plan, manifest, settled, "install")
-        # Both only save time, so a full disk is no reason to fail.
-        with contextlib.suppress(OSError):
-            keep(self.layout, compiled)
-        with contextlib.suppress(OSError):
-            write_server_cache(compiled.config, self.layout)
+        if not _is_kept(self.layout, compiled):
+            # It only saves time, so a full disk is no reason to fail.
+            with contextlib.suppress(OSError), locks.run_lock(self.layout.state):
+                keep_for_later(self.layout, compiled)
         return backup
 
     def uninstall(self, plan: Sequence[Operation], manifest: Manifest) -> str | None:
@@ -128,7 +127,7 @@ class Engine:
     def _execute(
         self, plan: Sequence[Operation], seen: Manifest, settled: Manifest, command: str
     ) -> str | None:
-        request = apply.Request(tuple(plan), settled, command, client_state=self.layout.client_state)
+        request = apply.Request(tuple(plan), settled, command)
         return transaction.carry_out(request, seen, self.store)
 
     def _plan(
@@ -138,18 +137,33 @@ class Engine:
         return transaction.compare(wanted, written, overwrite=overwrite)
 
 
-def write_server_cache(config: Config, layout: Layout) -> None:
-    """Write the server's settings as JSON, stamped with the config.yaml that they come from.
+def keep_for_later(layout: Layout, compiled: Compiled) -> None:
+    """Keep what config.yaml leads to, for the next run and for the server; call it under the run lock.
 
-    The server compares the stamp and reads the YAML itself where it differs, so this only saves time.
+    Nothing is kept of a config.yaml that has changed since it was read.
     """
-    try:
-        stat = layout.config.stat()
-    except FileNotFoundError:
+    source = files.read(layout.config)
+    if compile_key(source.data) != compiled.key or source.stat is None:
         return
+    keep(layout, compiled)
     body: dict[str, Any] = {
         "schema_version": 1,
-        "source": {"path": str(layout.config), "mtime_ns": stat.st_mtime_ns, "size": stat.st_size},
-        "settings": config.server,
+        # The server compares the stamp and reads the YAML itself where it differs.
+        "source": {
+            "path": str(layout.config),
+            "mtime_ns": source.stat.st_mtime_ns,
+            "size": source.stat.st_size,
+        },
+        "settings": compiled.config.server,
     }
     files.write_private(layout.server_cache, json.dumps(body, indent=1).encode("ascii"))
+
+
+def _is_kept(layout: Layout, compiled: Compiled) -> bool:
+    """Whether both caches are those of the present config.yaml."""
+    try:
+        stamp = json.loads(layout.server_cache.read_bytes())["source"]
+        found = layout.config.stat()
+    except (OSError, ValueError, KeyError):
+        return False
+    return compiled.kept and (stamp["mtime_ns"], stamp["size"]) == (found.st_mtime_ns, found.st_size)

@@ -7,6 +7,7 @@ any instant, a kill included, it holds either the old bytes or the new ones.
 import contextlib
 import errno
 import os
+import shlex
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +22,17 @@ TEMP_MARK = ".supervisor-setup-"
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A file as it was read. `data` is None where there is none; `target` ends the chain of links."""
+    """A file as it was read.
+
+    `data` is None where there is none; `target` ends the chain of links; `link` is what `path` itself leads
+    to, where it is a link.
+    """
 
     path: Path
     target: Path
     data: bytes | None
     stat: os.stat_result | None
+    link: str | None = None
 
 
 def read(path: Path) -> Snapshot:
@@ -36,13 +42,14 @@ def read(path: Path) -> Snapshot:
         TargetError: it is not a regular file, its link leads nowhere, or it cannot be read.
     """
     target = _resolve(path)
+    link = str(path.readlink()) if path.is_symlink() else None
     try:
         descriptor = os.open(target, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
-        if path.is_symlink():
+        if link is not None:
             raise TargetError(
                 f"{path}: the link leads to {target}, which does not exist",
-                hint=f"create that file or remove the link: rm '{path}'",
+                hint=f"create that file or remove the link: rm {quote(path)}",
             ) from None
         return Snapshot(path, target, None, None)
     except OSError as error:
@@ -51,14 +58,17 @@ def read(path: Path) -> Snapshot:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             what = "a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
-            raise TargetError(f"{path}: is {what}, a file was expected", hint=f"move it away: mv '{path}' …")
+            raise TargetError(
+                f"{path}: is {what}, a file was expected",
+                hint=f"move it away: mv {quote(path)} {quote(path)}.away",
+            )
         if found.st_size > MAX_BYTES:
             raise TargetError(
                 f"{path}: has {found.st_size} bytes, a configuration file at most {MAX_BYTES}",
                 hint="look what filled it, and shorten it with the client closed",
             )
         with os.fdopen(descriptor, "rb", closefd=False) as stream:
-            return Snapshot(path, target, stream.read(), found)
+            return Snapshot(path, target, stream.read(), found, link)
     except OSError as error:
         raise _unreadable(path, error) from error
     finally:
@@ -73,7 +83,14 @@ def check_writable(snapshot: Snapshot) -> None:
     """
     if snapshot.stat is not None and not snapshot.stat.st_mode & 0o222:
         raise TargetError(
-            f"{snapshot.path}: is read-only", hint=f"if it is yours to change: chmod u+w '{snapshot.target}'"
+            f"{snapshot.path}: is read-only",
+            hint=f"if it is yours to change: chmod u+w {quote(snapshot.target)}",
+        )
+    if snapshot.stat is not None and snapshot.stat.st_nlink > 1:
+        raise TargetError(
+            f"{snapshot.path}: has {snapshot.stat.st_nlink} hard links, of which only this one would change",
+            hint=f"make it a file of its own: cp -p {quote(snapshot.target)} {quote(snapshot.target)}.new && "
+            f"mv {quote(snapshot.target)}.new {quote(snapshot.target)}",
         )
     folder = snapshot.target.parent
     while not os.path.lexists(folder):
@@ -81,23 +98,38 @@ def check_writable(snapshot: Snapshot) -> None:
     if not folder.is_dir():
         raise TargetError(
             f"{folder}: is not a folder, so {snapshot.path} cannot be created",
-            hint=f"move it away: mv '{folder}' …",
+            hint=f"move it away: mv {quote(folder)} {quote(folder)}.away",
         )
     if not os.access(folder, os.W_OK | os.X_OK) or not folder.stat().st_mode & 0o222:
-        raise TargetError(f"{folder}: this folder cannot be written to", hint=f"chmod u+wx '{folder}'")
+        raise TargetError(f"{folder}: this folder cannot be written to", hint=f"chmod u+wx {quote(folder)}")
 
 
-def make_folders(folder: Path, mode: int = 0o777) -> list[Path]:
-    """Create `folder` and its parents; returns those that did not exist, outermost first."""
+def missing_folders(folder: Path) -> list[Path]:
+    """`folder` and those of its parents that do not exist, outermost first."""
     missing = []
     while not folder.exists():
         missing.append(folder)
         folder = folder.parent
-    missing.reverse()
-    for path in missing:
+    return missing[::-1]
+
+
+def make_folders(folder: Path, mode: int = 0o777) -> None:
+    """Create `folder` and its parents, where they are missing."""
+    for path in missing_folders(folder):
         path.mkdir(mode=mode, exist_ok=True)
         sync_folder(path.parent)
-    return missing
+
+
+def default_mode() -> int:
+    """The permissions of a new file, as the user's umask has them."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return 0o666 & ~umask
+
+
+def quote(path: Path) -> str:
+    """A path for a shell command in a hint."""
+    return shlex.quote(str(path))
 
 
 def unchanged(snapshot: Snapshot) -> bool:
@@ -141,6 +173,13 @@ def remove(snapshot: Snapshot) -> bool:
     snapshot.path.unlink()
     sync_folder(snapshot.path.parent)
     return True
+
+
+def put_link_back(snapshot: Snapshot) -> None:
+    """Make `path` the link again that it was."""
+    assert snapshot.link is not None
+    snapshot.path.symlink_to(snapshot.link)
+    sync_folder(snapshot.path.parent)
 
 
 def write_private(path: Path, data: bytes) -> None:
@@ -221,4 +260,4 @@ def _resolve(path: Path) -> Path:
 
 def _unreadable(path: Path, error: Exception) -> TargetError:
     reason = error.strerror if isinstance(error, OSError) else str(error)
-    return TargetError(f"{path}: cannot be read ({reason})", hint=f"ls -ld '{path}'")
+    return TargetError(f"{path}: cannot be read ({reason})", hint=f"ls -ld {quote(path)}")

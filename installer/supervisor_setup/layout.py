@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -44,6 +45,8 @@ class Layout:
     client_state: Path
     config: Path
     state: Path
+    command: str = APP
+    """How this program is called again with the same config, for hints."""
 
     @classmethod
     def from_environment(cls, *, config: Path | None = None) -> "Layout":
@@ -54,10 +57,12 @@ class Layout:
         """
         import platformdirs  # kept out of `--version` and `--help`
 
-        home = _home()
+        # Folders are resolved, so that one place has one name in the manifest, whichever link led to it; a
+        # file's own name is not, because a link there is the user's and the client's lock stands beside it.
+        home = _home().resolve()
         cwd = _cwd()
         custom = os.environ.get("CLAUDE_CONFIG_DIR")
-        claude_dir = cwd / custom if custom else home / ".claude"
+        claude_dir = (cwd / custom if custom else home / ".claude").resolve()
         # The client prefers this older name inside its folder whenever it exists.
         legacy = claude_dir / ".config.json"
         modern = (claude_dir if custom else home) / ".claude.json"
@@ -66,8 +71,9 @@ class Layout:
             cwd=cwd,
             claude_dir=claude_dir,
             client_state=legacy if legacy.exists() else modern,
-            config=cwd / config if config else platformdirs.user_config_path(APP) / "config.yaml",
-            state=platformdirs.user_state_path(APP),
+            config=stable(cwd / config if config else platformdirs.user_config_path(APP) / "config.yaml"),
+            state=platformdirs.user_state_path(APP).resolve(),
+            command=f"{APP} --config {shlex.quote(str(config))}" if config else APP,
         )
 
     def scope(self, name: ScopeName) -> Scope:
@@ -86,9 +92,9 @@ class Layout:
                 skills=self.claude_dir / "skills",
             )
         root = self._project_root()
-        if root.resolve() == self.home.resolve():
+        if root == self.home or (root / ".claude").resolve() == self.claude_dir:
             raise UsageError(
-                f"{root}: the home folder is not a project, its .claude folder is the user scope",
+                f"{root}: is not a project, its .claude folder is the user scope",
                 hint="run it inside a project, or with --scope user",
             )
         return Scope(
@@ -111,12 +117,11 @@ class Layout:
         return self.state / "compiled" / f"{path_key(self.config)}.json"
 
     def _project_root(self) -> Path:
-        candidates = (self.cwd, *self.cwd.parents)
-        for folder in candidates:
-            if (folder / ".git").exists():
-                return folder
-        for folder in candidates:
-            if folder != self.home and ((folder / ".mcp.json").exists() or (folder / ".claude").is_dir()):
+        """The nearest folder that looks like a project's, below the home folder if we are in it."""
+        for folder in (self.cwd, *self.cwd.parents):
+            if folder == self.home:
+                break
+            if any((folder / mark).exists() for mark in (".git", ".mcp.json", ".claude")):
                 return folder
         return self.cwd
 
@@ -135,8 +140,21 @@ def display(path: Path | str, home: Path) -> str:
     return "~" + text[len(prefix) :] if text.startswith(prefix + os.sep) else text
 
 
+def stable(path: Path) -> Path:
+    """The same path for each way to write it; a last link stays, since it may come to lead elsewhere."""
+    # realpath, because Path.resolve raises for a loop of links, which reading the file reports by name.
+    return Path(os.path.realpath(path.parent)) / path.name
+
+
 def _home() -> Path:
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises where this gives "~"
+    try:
+        os.fsencode(home).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"HOME={home!r}: is not UTF-8, and the client could not open paths in it",
+            hint="rename the home folder",
+        ) from error
     if not home.is_absolute():
         raise UserError(f"HOME={home}: not an absolute path", hint="export HOME=/home/you")
     return home

@@ -18,6 +18,11 @@ STALE_SECONDS = 10.0
 _POLL_SECONDS = 0.02
 
 
+def is_client_state(path: Path) -> bool:
+    """Whether `path` is the client's own state file, which it locks and rewrites often."""
+    return path.name in (".claude.json", ".config.json")
+
+
 def client_lock_path(path: Path) -> Path:
     """The folder whose existence is the client's lock on `path`."""
     return path.with_name(path.name + ".lock")

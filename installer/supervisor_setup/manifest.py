@@ -1,6 +1,7 @@
 """What we wrote: hashes, who owned what before, and how to take it out again. Never contents."""
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -96,8 +97,8 @@ def load(data: bytes, path: Path, *, key: str | None = None) -> Manifest:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path}: the record of what was installed is damaged ({error})",
-            hint="move it away and install again, which adopts what is in place: "
-            f"mv '{path}' '{path}.damaged'",
+            hint="move it away and install again; what is in place then counts as yours: "
+            f"mv {shlex.quote(str(path))} {shlex.quote(str(path))}.damaged",
         ) from error
     raise UserError(
         f"{path}: written by a newer supervisor-setup (format {version}, this one knows {SCHEMA_VERSION})",

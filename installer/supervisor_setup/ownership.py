@@ -22,10 +22,12 @@ def records_after(
     `undos` tells for each edit what takes it back, `blobs` where that which it replaced is kept; records of
     what is not in the plan stay.
     """
-    planned = {operation.address for operation in plan}
-    after = {address: record for address, record in records.items() if address not in planned}
+    # The order stays that of the edits, since they are undone last one first.
+    after = dict(records)
     for operation in plan:
         record = record_after(operation, undos.get(operation.address, {}), blobs.get(operation.address))
+        if operation.decision in (Decision.RESTORE, Decision.OVERWRITE) or record is None:
+            after.pop(operation.address, None)
         if record is not None:
             after[operation.address] = record
     gone = {operation.address for operation in plan if isinstance(operation.actual, Absent)}
@@ -34,21 +36,33 @@ def records_after(
 
 
 def _with_shared_parents(after: Mapping[Address, Record], before: Sequence[Record]) -> dict[Address, Record]:
-    """The records, each knowing which parents came with the first entry beside it.
+    """The records, each knowing what the first entry beside it brought along or found.
 
-    Whichever entry of ours goes last must take those parents along, and that need not be the first.
+    Whichever entry of ours goes last must take the parents along that came with the first, and put back the
+    blanks that the first found in an empty container.
     """
-    parents: dict[tuple[Path, tuple[str, ...]], Mapping[str, Any]] = {}
-    for record in (*before, *after.values()):
-        if record.undo.get("created") or record.undo.get("filler"):
-            created = {name: record.undo[name] for name in ("created", "filler")}
-            parents.setdefault((record.address.path, record.address.container), created)
-    return {
-        address: replace(record, undo={**record.undo, **parents.get((address.path, address.container), {})})
-        if record.undo.get("change") == Change.INSERTED
-        else record
-        for address, record in after.items()
-    }
+    created: dict[object, Any] = {}
+    fillers: dict[object, Any] = {}
+    known = [record for record in (*before, *after.values()) if record.undo.get("change") == Change.INSERTED]
+    for record in known:
+        if record.undo["created"]:
+            created.setdefault((record.address.path, record.address.container), record.undo["created"])
+        if record.undo["filler"]:
+            fillers.setdefault(_opened(record), record.undo["filler"])
+    shared = dict(after)
+    for address, record in after.items():
+        if record.undo.get("change") == Change.INSERTED:
+            parents = created.get((address.path, address.container), record.undo["created"])
+            opened = replace(record, undo={**record.undo, "created": parents})
+            filler = fillers.get(_opened(opened), "")
+            shared[address] = replace(opened, undo={**opened.undo, "filler": filler})
+    return shared
+
+
+def _opened(record: Record) -> tuple[Path, tuple[str, ...]]:
+    """The container that an edit put its entry, or the outermost of the entry's new parents, into."""
+    container = record.address.container
+    return record.address.path, container[: len(container) - record.undo["created"]]
 
 
 def record_after(operation: Operation, undo: Mapping[str, Any], blob: str | None) -> Record | None:
@@ -61,7 +75,9 @@ def record_after(operation: Operation, undo: Mapping[str, Any], blob: str | None
         return None
     if wanted.group in (Group.CONFIG, Group.BACKUP):
         return record
-    if record is not None and record.owned and operation.decision is not Decision.RESTORE:
+    # What was restored is a new edit, unless an overwrite had replaced something that must come back.
+    renewed = operation.decision is Decision.RESTORE and not (record and record.blob)
+    if record is not None and record.owned and not renewed:
         return Record(record.address, wanted.group, wanted.digest, record.prior, record.undo, record.blob)
     prior = {
         Decision.ADOPT: Prior.EQUAL,

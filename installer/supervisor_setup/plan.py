@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from supervisor_setup.artefacts import ABSENT, Absent, Address, Artefact, digest
+from supervisor_setup.artefacts import ABSENT, Absent, Address, Artefact, Group, digest
 from supervisor_setup.manifest import Record
 
 
@@ -36,11 +36,6 @@ class Decision(StrEnum):
         return self in _WRITES
 
     @property
-    def keeps(self) -> bool:
-        """Whether something of the user's stands where ours was wanted, or ours was changed by the user."""
-        return self in _KEEPS
-
-    @property
     def drift(self) -> bool:
         """Whether what is there differs from what is wanted."""
         return self in _WRITES or self in _KEEPS
@@ -65,6 +60,12 @@ REASONS: Mapping[Decision, str] = {
     Decision.KEEP_ORPHAN: "is no longer wanted, but was changed by you; kept, and yours from now on",
 }
 
+# For what is the user's own, and is written because the user said so.
+OTHER_REASONS: Mapping[Group, str] = {
+    Group.CONFIG: "gets what you asked for",
+    Group.BACKUP: "comes back as it was",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:
@@ -82,6 +83,8 @@ class Operation:
     @property
     def reason(self) -> str:
         """Why, in half a sentence that follows the artefact's name."""
+        if isinstance(self.wanted, Artefact) and self.wanted.group in OTHER_REASONS:
+            return OTHER_REASONS[self.wanted.group]
         return REASONS[self.decision]
 
 

@@ -24,10 +24,9 @@ def recover(store: Store) -> bool:
         return False
     for temp in journal.temps:
         temp.unlink(missing_ok=True)
-    before = store.load()
-    settled = reconcile(before, journal.after)
+    settled = reconcile(store.load(), journal.after)
     store.save(settled)
-    tidy(settled, before, store)
+    tidy(settled, store)
     store.close_journal()
     return True
 
@@ -56,14 +55,11 @@ def _believe(address: Address, old: Record | None, new: Record | None) -> Record
     return new if actual is not ABSENT and digest(actual) == new.digest else old
 
 
-def tidy(after: Manifest, before: Manifest, store: Store) -> None:
+def tidy(after: Manifest, store: Store) -> None:
     """Take away what no record needs any more: our empty folders and what overwrites had replaced."""
     if not any(record.owned for record in after.records.values()):
         remove_empty_folders(after.created)
-    needed = {record.blob for record in after.records.values()}
-    store.drop_blobs(
-        record.blob for record in before.records.values() if record.blob and record.blob not in needed
-    )
+    store.keep_only_blobs({record.blob for record in after.records.values() if record.blob})
 
 
 def remove_empty_folders(created: Sequence[Path]) -> None:

@@ -54,7 +54,9 @@ def _install(data: Mapping[str, Any], home: Path) -> Iterator[str]:
         return
     yield ""
     if not data["changed"]:
-        yield f"Nothing to do: the {data['scope']} scope is as it should be."
+        kept = any(one["decision"].startswith("keep") for one in data["operations"])
+        rest = "but for what was kept, it" if kept else "it"
+        yield f"Nothing to do in the {data['scope']} scope: {rest} is as it should be."
         return
     yield f"Installed in the {data['scope']} scope: {_tally(data['operations'])}."
     if data["backup"]:
@@ -184,9 +186,15 @@ def _finding(finding: Mapping[str, Any], home: Path) -> Iterator[str]:
         # The message may name the file itself, as every error of ours does.
         message = message if message.startswith(finding["path"]) else f"{place}: {message}"
     mark = click.style(f"{word:<8}", fg=colour, bold=True)
-    yield f"{mark}{finding['id']:<20} {message.replace(str(home), '~')}"
+    yield f"{mark}{finding['id']:<20} {_short(message, home)}"
     if finding["hint"]:
-        yield f"{'':<8}{click.style('hint:', fg='cyan')} {finding['hint'].replace(str(home), '~')}"
+        # Verbatim: a path in quotes is no place for `~`.
+        yield f"{'':<8}{click.style('hint:', fg='cyan')} {finding['hint']}"
+
+
+def _short(message: str, home: Path) -> str:
+    """The message with a path at its start shortened."""
+    return "~" + message[len(str(home)) :] if message.startswith(f"{home}/") else message
 
 
 def _severity(finding: Mapping[str, Any]) -> int:

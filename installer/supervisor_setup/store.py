@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,10 +97,15 @@ class Store:
         """What was stored under `name`, if it is still there."""
         return files.read(self._blob(name)).data
 
-    def drop_blobs(self, names: Iterable[str]) -> None:
-        """Delete what no record needs any more."""
-        for name in names:
-            self._blob(name).unlink(missing_ok=True)
+    def keep_only_blobs(self, needed: Collection[str]) -> None:
+        """Delete what no record needs, leftovers of failed runs included."""
+        for path in self._blobs.iterdir() if self._blobs.is_dir() else ():
+            if path.name not in needed:
+                path.unlink()
+
+    @property
+    def _blobs(self) -> Path:
+        return self.state / "blobs" / self.manifest_path.stem
 
     def _blob(self, name: str) -> Path:
-        return self.state / "blobs" / self.manifest_path.stem / name
+        return self._blobs / name

@@ -60,7 +60,11 @@ def test_install_and_uninstall_leave_every_byte_or_refuse_and_touch_nothing(sett
 @few
 @given(client_json=tapes(160).map(lambda tape: a_document(tape, ENTRY, a_value)))
 def test_what_overwrite_replaces_comes_back_to_the_byte(client_json):
-    with tempfile.TemporaryDirectory(dir=MEMORY) as folder, mock.patch.dict(os.environ, {"HOME": folder}), no_waiting:
+    with (
+        tempfile.TemporaryDirectory(dir=MEMORY) as folder,
+        mock.patch.dict(os.environ, {"HOME": folder}),
+        no_waiting,
+    ):
         client = Path(folder) / ".claude.json"
         client.write_bytes(client_json)
         if cli.run(["install", "--yes", "--overwrite", "--only", "mcp"]) == 0:

@@ -196,8 +196,9 @@ def test_the_dry_run_writes_nothing_at_all(cli, home):
 def test_diff_shows_the_change_and_exits_with_2_until_it_is_installed(cli, home):
     home.write(home.settings, '{\n  "theme": "dark"\n}\n')
     ran = cli("diff", code=2)
-    assert f"+++ {home.settings}" in ran.out
-    assert '+  "mcpServers"' in ran.out
+    assert f"+++ {home.settings} mcpServers.local-models" in ran.out
+    assert '+  "alwaysLoad": true' in ran.out
+    assert "dark" not in ran.out
     cli("install", "--yes")
     assert cli("diff").out.strip() == "Nothing would change."
 

@@ -215,13 +215,13 @@ def test_a_look_shows_plan_and_difference_exits_with_2_and_changes_nothing(cli, 
     theirs(COMMENTED)
     shown = cli("litellm", str(file), code=2).out
     assert "model_list local-llama" in shown
-    assert "+    - model_name: local-llama\n" in shown
+    assert "+- model_name: local-llama\n" in shown
     assert cli("litellm", str(file), "--write", "--dry-run").out == shown
     assert file.read_bytes() == COMMENTED
 
 
 def test_a_file_that_does_not_exist_is_created_for_the_user_alone_and_goes_again(cli, file):
-    assert "+model_list:" in cli("litellm", str(file), code=2).out
+    assert "+- model_name: local-llama" in cli("litellm", str(file), code=2).out
     assert not file.parent.exists()
     cli("litellm", str(file), "--write", "--yes")
     assert file.read_text(encoding="utf-8") == cli("litellm").out

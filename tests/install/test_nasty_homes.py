@@ -42,7 +42,7 @@ HOMES: dict[str, bytes] = {
     "many keys": ("{" + ",".join(f'\n "k{number}": {number}' for number in range(5000)) + "\n}").encode(),
     "servers, empty": b'{\n  "mcpServers": {}\n}\n',
     "servers, empty with a gap": b'{\n  "mcpServers": {\n\n  }\n}\n',
-    "servers with others, tabs": b'{\n\t"mcpServers": {\n\t\t"mine": {\n\t\t\t"c": "x"\n\t\t}\n\t},\n\t"z": 1\n}',
+    "servers and tabs": b'{\n\t"mcpServers": {\n\t\t"mine": {\n\t\t\t"c": "x"\n\t\t}\n\t},\n\t"z": 1\n}',
     "servers on one line": b'{"mcpServers":{"mine":{"command":"x"},"yours":{"url":"http://x"}},"z":1}',
     "servers in the middle": b'{"a": 1, "mcpServers": {"mine": {}}, "z": {"mcpServers": {}}}',
     "rules, empty": b'{"permissions": {"allow": []}}',

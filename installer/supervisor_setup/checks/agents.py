@@ -11,6 +11,7 @@ from pathlib import Path
 
 from supervisor_setup.checks import agent_values
 from supervisor_setup.checks.vocabulary import Vocabulary, kind, near_key
+from supervisor_setup.files import quote
 from supervisor_setup.findings import Finding, Status
 from supervisor_setup.frontmatter import Frontmatter, NoFrontmatter, Parsed, Unreadable
 
@@ -132,7 +133,7 @@ def _required(path: Path, parsed: Frontmatter, vocabulary: Vocabulary) -> Iterat
             "the file starts with a byte-order mark, for which older clients (2.1.197) drop the agent",
             path,
             1,
-            hint=f"sed -i '1s/^\\xEF\\xBB\\xBF//' {path}",
+            hint=f"sed -i '1s/^\\xEF\\xBB\\xBF//' {quote(path)}",
         )
 
 

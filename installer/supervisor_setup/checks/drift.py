@@ -7,14 +7,15 @@ from supervisor_setup.errors import UserError
 from supervisor_setup.findings import Finding, Status
 from supervisor_setup.plan import Decision, Operation
 
-_INSTALL = "supervisor-setup install"
-
 
 def missing(world: World) -> Iterator[Finding]:
     """Something that was installed is gone."""
     for where, operation in _operations(world, Decision.RESTORE):
         yield _finding(
-            "drift.missing", operation, "was installed and is gone", f"to bring it back: {_command(where)}"
+            "drift.missing",
+            operation,
+            "was installed and is gone",
+            f"to bring it back: {where.install_command}",
         )
 
 
@@ -25,7 +26,8 @@ def edited(world: World) -> Iterator[Finding]:
             "drift.edited",
             operation,
             "was changed since it was installed; install keeps your version",
-            f"to see it: supervisor-setup doctor --verbose; to take ours back: {_command(where)} --overwrite",
+            f"to see it: {where.engine.layout.command} doctor --verbose; "
+            f"to take ours back: {where.install_command} --overwrite",
         )
 
 
@@ -36,13 +38,13 @@ def outdated(world: World) -> Iterator[Finding]:
             "drift.outdated",
             operation,
             "is older than the config or the program",
-            f"to renew it: {_command(where)}",
+            f"to renew it: {where.install_command}",
         )
     for where, operation in _operations(world, Decision.CREATE):
         if isinstance(where.manifest, UserError) or where.manifest.empty:
             continue
         yield _finding(
-            "drift.outdated", operation, "is new and not installed yet", f"to add it: {_command(where)}"
+            "drift.outdated", operation, "is new and not installed yet", f"to add it: {where.install_command}"
         )
 
 
@@ -53,7 +55,8 @@ def both_changed(world: World) -> Iterator[Finding]:
             "drift.both-changed",
             operation,
             "was changed by you, and a newer version of ours is there; install keeps yours",
-            f"to compare: supervisor-setup doctor --verbose; to take ours: {_command(where)} --overwrite",
+            f"to compare: {where.engine.layout.command} doctor --verbose; "
+            f"to take ours: {where.install_command} --overwrite",
         )
 
 
@@ -64,7 +67,7 @@ def orphan(world: World) -> Iterator[Finding]:
             "drift.orphan",
             operation,
             "was installed and is not wanted any more",
-            f"to settle it: {_command(where)}",
+            f"to settle it: {where.install_command}",
         )
 
 
@@ -75,7 +78,7 @@ def conflict(world: World) -> Iterator[Finding]:
             "drift.conflict",
             operation,
             "is your own, under a name that supervisor-setup would use; install keeps yours",
-            f"rename yours, or take ours after a backup: {_command(where)} --overwrite",
+            f"rename yours, or take ours after a backup: {where.install_command} --overwrite",
             status=Status.WARNING,
         )
 
@@ -94,7 +97,7 @@ def manifest(world: World) -> Iterator[Finding]:
                 Status.ERROR,
                 "a run was interrupted before it was done",
                 path=where.engine.store.journal_path,
-                hint=f"to finish it: {_command(where)}",
+                hint=f"to finish it: {where.install_command}",
                 fixable=True,
             )
         elif where.manifest.empty:
@@ -103,7 +106,7 @@ def manifest(world: World) -> Iterator[Finding]:
                 Status.WARNING,
                 f"supervisor-setup has installed nothing in the {where.engine.scope.name} scope",
                 path=path,
-                hint=_command(where),
+                hint=where.install_command,
             )
         if isinstance(where.plan, UserError) and where.plan is not where.manifest:
             yield from _unplanned(world, where)
@@ -123,10 +126,6 @@ def _operations(world: World, *decisions: Decision) -> Iterator[tuple[Installed,
             for operation in where.plan:
                 if operation.decision in decisions:
                     yield where, operation
-
-
-def _command(where: Installed) -> str:
-    return f"{_INSTALL} --scope {where.engine.scope.name}"
 
 
 def _finding(

@@ -21,6 +21,10 @@ class Check:
     run: Run
     online: bool = False
 
+    def finds(self, finding: str) -> bool:
+        """Whether a finding of this id, or of this FAMILY.*, comes from this check."""
+        return finding == self.id or (self.id.endswith(".*") and finding.startswith(self.id[:-1]))
+
     @property
     def summary(self) -> str:
         """The first line of the function's docstring."""

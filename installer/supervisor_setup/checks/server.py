@@ -1,6 +1,6 @@
 """The MCP server's registration, as the client will see it."""
 
-import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ def entry(world: World) -> Iterator[Finding]:
 def _entry(world: World, config: Config, where: Installed) -> Iterator[Finding]:
     assert not isinstance(where.manifest, UserError)
     name, scope = config.server_name, where.engine.scope
-    hint = f"supervisor-setup install --scope {scope.name}"
+    hint = where.install_command
     if where.engine.options(where.manifest).mcp_target is McpTarget.SETTINGS:
         yield Finding(
             "server.entry",
@@ -56,7 +56,10 @@ def _command(path: Path, name: str, found: Mapping[str, Any], hint: str) -> Iter
     command = found.get("command")
     if command is None and "url" in found:
         return
-    if not isinstance(command, str) or not os.access(command, os.X_OK):
+    if isinstance(command, str) and "${" in command:
+        return
+    # As the client does: a bare name is looked up on PATH.
+    if not isinstance(command, str) or shutil.which(command) is None:
         yield Finding(
             "server.entry",
             Status.ERROR,

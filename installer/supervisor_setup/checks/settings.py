@@ -6,6 +6,7 @@ from pathlib import Path
 from supervisor_setup.checks.world import World
 from supervisor_setup.edit import EditError, json_spans
 from supervisor_setup.errors import TargetError, UserError
+from supervisor_setup.files import quote
 from supervisor_setup.findings import Finding, Status
 from supervisor_setup.layout import Scope, ScopeName
 
@@ -30,7 +31,7 @@ def parse(world: World) -> Iterator[Finding]:
                     f"column {error.column}: {error.what}; {consequence}",
                     path=path,
                     line=error.line,
-                    hint=f"mend that place in an editor, then: python3 -m json.tool '{path}' > /dev/null",
+                    hint=f"mend that place, then: python3 -m json.tool {quote(path)} > /dev/null",
                 )
 
 

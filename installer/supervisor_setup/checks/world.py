@@ -9,7 +9,7 @@ from supervisor_setup import compiled, files
 from supervisor_setup.artefacts import Address
 from supervisor_setup.compiled import Compiled
 from supervisor_setup.config import Config
-from supervisor_setup.desired import desired
+from supervisor_setup.desired import ALL_GROUPS, desired
 from supervisor_setup.engine import Engine
 from supervisor_setup.errors import TargetError, UserError
 from supervisor_setup.layout import Layout, ScopeName
@@ -26,6 +26,17 @@ class Installed:
     manifest: Manifest | UserError
     plan: tuple[Operation, ...] | UserError
     interrupted: bool
+
+    @property
+    def install_command(self) -> str:
+        """The install that mends this scope and adds nothing that was left out there."""
+        command = f"{self.engine.layout.command} install --scope {self.engine.scope.name}"
+        if isinstance(self.manifest, UserError) or not self.manifest.records:
+            return command
+        groups = self.engine.options(self.manifest).groups
+        if len(groups) == len(ALL_GROUPS):
+            return command
+        return " ".join((command, *(f"--only {group}" for group in groups)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +67,8 @@ def gather(layout: Layout, environment: Mapping[str, str]) -> World:
         project = Engine(layout, layout.scope(ScopeName.PROJECT))
     except UserError:
         project = None
-    if project is not None and project.store.manifest_path.exists():
+    store = None if project is None else project.store
+    if project is not None and store and (store.manifest_path.exists() or store.journal_path.exists()):
         engines.append(project)
     settings = built if isinstance(built, UserError) else built.config
     return World(layout, environment, settings, tuple(_installed(engine, built) for engine in engines))

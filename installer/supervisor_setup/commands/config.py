@@ -1,6 +1,7 @@
 """`config`: show, create and change config.yaml."""
 
 import json
+from collections.abc import Callable
 
 from supervisor_setup import backups, config, config_file, files, locks
 from supervisor_setup.errors import ConfigError, UserError
@@ -35,10 +36,8 @@ def show(layout: Layout) -> Result:
 
 def init(layout: Layout) -> Result:
     """Create a commented config.yaml, unless there is one."""
-    created = files.read(layout.config).data is None
-    if created:
-        _write(layout, config_file.seed({}))
-    return Result("config", {"path": str(layout.config), "created": created})
+    changed = _change(layout, lambda before: config_file.seed({}) if before is None else before)
+    return Result("config", {"path": str(layout.config), "created": changed})
 
 
 def set_value(layout: Layout, key: str, value: str) -> Result:
@@ -50,12 +49,13 @@ def set_value(layout: Layout, key: str, value: str) -> Result:
     place = tuple(int(part) if part.isdecimal() else part for part in key.split("."))
     if "" in place:
         raise ConfigError(f"{layout.config}: {key!r} is not a key", hint="supervisor-setup config show")
-    before = files.read(layout.config).data
-    data = config_file.seed({}) if before is None else before
-    after = config_file.with_value(layout.config, data, place, _yaml(key, value))
-    if after != before:
-        _write(layout, after)
-    return Result("config", {"path": str(layout.config), "changed": after != before})
+    wanted = _yaml(key, value)
+
+    def change(before: bytes | None) -> bytes:
+        data = config_file.seed({}) if before is None else before
+        return config_file.with_value(layout.config, data, place, wanted)
+
+    return Result("config", {"path": str(layout.config), "changed": _change(layout, change)})
 
 
 def _yaml(key: str, value: str) -> object:
@@ -69,17 +69,18 @@ def _yaml(key: str, value: str) -> object:
         ) from error
 
 
-def _write(layout: Layout, data: bytes) -> None:
+def _change(layout: Layout, change: Callable[[bytes | None], bytes]) -> bool:
+    """Read, change and replace config.yaml as one step; tells whether it changed."""
     with locks.run_lock(layout.state):
         before = files.read(layout.config)
+        after = change(before.data)
+        if after == before.data:
+            return False
         files.check_writable(before)
         backups.save(layout.state, "config", [before])
-        try:
-            files.make_folders(layout.config.parent)
-            written = files.replace(before, data, files.temp_path(before.target, "config"), new_mode=0o644)
-        except OSError as error:
-            raise UserError(f"{layout.config}: cannot be written ({error.strerror})") from error
-    if not written:
-        raise UserError(
-            f"{layout.config}: was changed by somebody else just now", hint="run the command again"
-        )
+        files.make_folders(before.target.parent)
+        temp = files.temp_path(before.target, "config")
+        temp.unlink(missing_ok=True)
+        if files.replace(before, after, temp, new_mode=files.default_mode()):
+            return True
+    raise UserError(f"{layout.config}: was changed by somebody else just now", hint="run the command again")

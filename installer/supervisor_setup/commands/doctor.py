@@ -7,7 +7,7 @@ from typing import Any
 
 from supervisor_setup.checks import registry, world
 from supervisor_setup.commands import install
-from supervisor_setup.errors import Exit, UsageError
+from supervisor_setup.errors import Exit, UsageError, UserError
 from supervisor_setup.findings import Finding, Status
 from supervisor_setup.layout import Layout
 from supervisor_setup.result import Result
@@ -30,7 +30,8 @@ def doctor(layout: Layout, choices: Choices) -> Result:
         UsageError: there is no check of that name.
     """
     seen = world.gather(layout, dict(os.environ))
-    findings = registry.run(seen, _chosen(choices.checks), offline=choices.offline)
+    found = registry.run(seen, _chosen(choices.checks), offline=choices.offline)
+    findings = [one for one in found if not choices.checks or _asked_for(one, choices.checks)]
     counts = {status.value: sum(one.status is status for one in findings) for status in Status}
     bad = counts[Status.ERROR] + (counts[Status.WARNING] if choices.strict else 0)
     data: dict[str, Any] = {
@@ -42,14 +43,18 @@ def doctor(layout: Layout, choices: Choices) -> Result:
 
 
 def fix(layout: Layout, choices: Choices, confirm: Callable[[Result], bool]) -> Result:
-    """Install again in each scope where something was installed, then run the checks again.
+    """Install again what was installed, in each scope where something was, then run the checks again.
 
     Raises:
-        UserError: as `install`.
+        UserError: as `install`, or the record of what was installed is damaged.
     """
     for installed in world.gather(layout, dict(os.environ)).installed:
-        wanted = install.Choices(scope=installed.engine.scope.name)
-        install.install(layout, wanted, dry_run=False, confirm=confirm)
+        if isinstance(installed.manifest, UserError):
+            raise installed.manifest
+        if installed.manifest.records or installed.interrupted:
+            only = installed.engine.options(installed.manifest).groups
+            wanted = install.Choices(scope=installed.engine.scope.name, only=only)
+            install.install(layout, wanted, dry_run=False, confirm=confirm)
     return doctor(layout, choices)
 
 
@@ -73,16 +78,20 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
     }
 
 
+def _asked_for(finding: Finding, ids: Sequence[str]) -> bool:
+    family = f"{finding.family}.*"
+    return finding.id in (*ids, family) or family in ids
+
+
 def _chosen(ids: Sequence[str]) -> list[registry.Check]:
     if not ids:
         return list(registry.CHECKS)
-    known = {check.id: check for check in registry.CHECKS}
-    unknown = [one for one in ids if one not in known]
-    if unknown:
-        raise UsageError(
-            f"doctor: there is no check {unknown[0]!r}", hint="supervisor-setup doctor --list-checks"
-        )
-    return [known[one] for one in ids]
+    for one in ids:
+        if not any(check.finds(one) for check in registry.CHECKS):
+            raise UsageError(
+                f"doctor: there is no check {one!r}", hint="supervisor-setup doctor --list-checks"
+            )
+    return [check for check in registry.CHECKS if any(check.finds(one) for one in ids)]
 
 
 def _diffs(seen: world.World) -> list[dict[str, str]]:

@@ -3,12 +3,11 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from supervisor_setup import config_file
 from supervisor_setup.apply import Prepared
-from supervisor_setup.artefacts import Absent, Group
+from supervisor_setup.artefacts import Absent, Group, Kind
 from supervisor_setup.compiled import Compiled, compile_config
 from supervisor_setup.config import Config
 from supervisor_setup.desired import ALL_GROUPS, McpTarget, Options
@@ -18,11 +17,12 @@ from supervisor_setup.layout import Layout, ScopeName
 from supervisor_setup.manifest import Manifest
 from supervisor_setup.plan import Operation
 from supervisor_setup.result import Result, operations_to_json
+from supervisor_setup.secrets import masked
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """The options of the command line; None and empty mean "as the last time"."""
+    """The options of the command line; no target means that of the last time, no `only` means all parts."""
 
     scope: ScopeName = ScopeName.USER
     urls: Mapping[str, str] = field(default_factory=dict)
@@ -92,26 +92,33 @@ def diff(layout: Layout, choices: Choices) -> Result:
     data = {
         "scope": choices.scope,
         "operations": operations_to_json([one for one in prospect.plan if one.decision.drift]),
-        "diffs": [{"path": str(one.change.path), "diff": unified(one)} for one in prospect.prepared],
+        "diffs": differences(prospect.plan),
     }
     return Result("diff", data, Exit.DRIFT if drifted else Exit.OK)
 
 
-def unified(prepared: Prepared) -> str:
-    """One file's change as a unified diff."""
-    before, after = prepared.before.data, prepared.computed.data
-    return unified_diff(prepared.change.path, before, after)
+def differences(plan: Sequence[Operation]) -> list[dict[str, str]]:
+    """What a plan changes: whole files of ours, and of shared files our entries alone.
+
+    The rest of a shared file may hold the user's secrets and is nobody's business here.
+    """
+    return [
+        {"path": str(operation.address.path), "diff": difference(operation)}
+        for operation in plan
+        if operation.decision.writes
+    ]
 
 
-def unified_diff(path: Path, before: bytes | None, after: bytes | None) -> str:
+def unified_diff(name: str, before: bytes | None, after: bytes | None, *, context: int = 3) -> str:
     """The difference of two states of a file; None is a file that does not exist."""
     import difflib
 
     lines = difflib.unified_diff(
         _lines(before),
         _lines(after),
-        "/dev/null" if before is None else str(path),
-        "/dev/null" if after is None else str(path),
+        "/dev/null" if before is None else name,
+        "/dev/null" if after is None else name,
+        n=context,
     )
     return "".join(
         line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines
@@ -119,17 +126,30 @@ def unified_diff(path: Path, before: bytes | None, after: bytes | None) -> str:
 
 
 def difference(operation: Operation) -> str:
-    """What is on disk against what is wanted, for one artefact; empty where they are equal."""
+    """What is on disk against what is wanted, for one artefact; secrets are masked, equality is empty."""
     if not operation.decision.drift:
         return ""
     wanted = operation.wanted if isinstance(operation.wanted, Absent) else operation.wanted.content
-    return unified_diff(operation.address.path, _bytes(operation.actual), _bytes(wanted))
+    address = operation.address
+    name = f"{address.path} {address.label}" if address.label else str(address.path)
+    show = _yaml if address.kind is Kind.YAML_ITEM else _json
+    return unified_diff(name, _bytes(operation.actual, show), _bytes(wanted, show))
 
 
-def _bytes(content: Any) -> bytes | None:
+def _bytes(content: Any, show: Callable[[Any], str]) -> bytes | None:
     if isinstance(content, Absent):
         return None
-    return content if isinstance(content, bytes) else (json.dumps(content, indent=2) + "\n").encode("ascii")
+    return content if isinstance(content, bytes) else show(masked(content)).encode("utf-8", "replace")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def _yaml(value: Any) -> str:
+    from supervisor_setup.edit import yaml_entries
+
+    return yaml_entries.dump([value])
 
 
 def _lines(data: bytes | None) -> list[str]:
@@ -140,6 +160,8 @@ def _options(engine: Engine, manifest: Manifest, choices: Choices) -> Options:
     known = engine.options(manifest)
     groups: Sequence[Group] = ALL_GROUPS
     if choices.only:
+        if choices.mcp_target and Group.MCP not in choices.only:
+            raise UsageError("install: --mcp-target is about the mcp part, which --only leaves out")
         # A part installed alone is all that there is; one re-installed leaves the others as they were.
         before = known.groups if manifest.records else ()
         groups = [group for group in ALL_GROUPS if group in before or group in choices.only]

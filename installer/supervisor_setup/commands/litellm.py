@@ -1,6 +1,5 @@
 """`litellm`: prints what LiteLLM's config.yaml needs, compares a file with it, merges it, takes it out."""
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -8,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from supervisor_setup import __version__, apply, compiled, litellm, transaction
-from supervisor_setup.commands.install import unified
+from supervisor_setup.commands.install import differences
 from supervisor_setup.edit import yaml_entries
 from supervisor_setup.errors import Exit, UsageError
-from supervisor_setup.layout import Layout
+from supervisor_setup.layout import Layout, stable
 from supervisor_setup.manifest import Manifest
 from supervisor_setup.plan import Operation
 from supervisor_setup.result import Result, operations_to_json
@@ -79,15 +78,13 @@ def merge(layout: Layout, file: Path, choices: Choices, confirm: Callable[[Resul
         raise UsageError("litellm: not confirmed, nothing was changed")
     settled = replace(prospect.manifest, tool_version=__version__)
     # A LiteLLM config may come to hold keys, so one that we create is the user's alone.
-    request = apply.Request(
-        prospect.plan, settled, "litellm", client_state=layout.client_state, private=(prospect.path,)
-    )
+    request = apply.Request(prospect.plan, settled, "litellm", private=(prospect.path,))
     backup = transaction.carry_out(request, prospect.manifest, prospect.store)
     return Result("litellm", {**_data(prospect, choices, dry_run=False), "backup": backup})
 
 
 def _work_out(layout: Layout, file: Path, choices: Choices) -> Prospect:
-    path = _stable(layout.cwd / file)
+    path = stable(layout.cwd / file)
     store = Store(layout.state, "litellm", path)
     manifest = transaction.recorded(store)
     # Taking ours out needs no config.yaml, so it works with a broken one.
@@ -99,12 +96,6 @@ def _work_out(layout: Layout, file: Path, choices: Choices) -> Prospect:
     return Prospect(path, store, manifest, plan, prepared, wanted.notes if wanted else ())
 
 
-def _stable(path: Path) -> Path:
-    """The same path for each way to write it; a last link stays, since it may come to lead elsewhere."""
-    # realpath, because Path.resolve raises for a loop of links, which reading the file reports by name.
-    return Path(os.path.realpath(path.parent)) / path.name
-
-
 def _data(prospect: Prospect, choices: Choices, *, dry_run: bool) -> Mapping[str, Any]:
     return {
         "file": str(prospect.path),
@@ -112,7 +103,7 @@ def _data(prospect: Prospect, choices: Choices, *, dry_run: bool) -> Mapping[str
         "dry_run": dry_run,
         "changed": bool(prospect.prepared),
         "operations": operations_to_json(prospect.plan),
-        "diffs": [{"path": str(one.change.path), "diff": unified(one)} for one in prospect.prepared],
+        "diffs": differences(prospect.plan),
         "backup": None,
         "notes": list(prospect.notes),
     }

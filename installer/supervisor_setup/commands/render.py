@@ -34,6 +34,6 @@ def _write(out: Path, rendered: Mapping[str, bytes]) -> None:
     files.make_folders(out)
     for name, snapshot in snapshots.items():
         if snapshot.data != rendered[name]:
-            files.replace(
-                snapshot, rendered[name], files.temp_path(snapshot.target, "render"), new_mode=0o644
-            )
+            temp = files.temp_path(snapshot.target, "render")
+            if not files.replace(snapshot, rendered[name], temp, new_mode=files.default_mode()):
+                raise TargetError(f"{snapshot.path}: was changed by somebody else just now")

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from supervisor_setup import backups, files
+from supervisor_setup.apply import Prepared
 from supervisor_setup.artefacts import ABSENT, Group, digest, file_artefact
-from supervisor_setup.commands.install import unified
+from supervisor_setup.commands.install import unified_diff
 from supervisor_setup.engine import Engine
 from supervisor_setup.errors import UsageError, UserError
-from supervisor_setup.layout import Layout, ScopeName
+from supervisor_setup.layout import Layout, ScopeName, stable
 from supervisor_setup.manifest import Manifest
 from supervisor_setup.plan import Decision, Operation
 from supervisor_setup.result import Result, operations_to_json
@@ -36,7 +37,7 @@ def restore(
     """
     engine = Engine(layout, layout.scope(ScopeName.USER))
     manifest = engine.manifest()
-    chosen = _chosen(_find(layout, name), [layout.cwd / path for path in paths])
+    chosen = _chosen(_find(layout, name), [stable(layout.cwd / path) for path in paths])
     plan = tuple(operation for copy in chosen for operation in _operation(copy, manifest))
     prepared = engine.preview(plan, manifest)
     data: dict[str, Any] = {
@@ -44,7 +45,7 @@ def restore(
         "dry_run": dry_run,
         "changed": bool(prepared),
         "operations": operations_to_json(plan),
-        "diffs": [{"path": str(one.change.path), "diff": unified(one)} for one in prepared],
+        "diffs": [_difference(one) for one in prepared],
         "backup": None,
     }
     if dry_run or not prepared:
@@ -52,6 +53,13 @@ def restore(
     if not confirm(Result("restore", {**data, "dry_run": True})):
         raise UsageError("restore: not confirmed, nothing was changed")
     return Result("restore", {**data, "backup": engine.restore(plan, manifest)})
+
+
+def _difference(prepared: Prepared) -> dict[str, str]:
+    path = prepared.change.path
+    # Without the lines around a change: in a file of the client's they may hold secrets.
+    diff = unified_diff(str(path), prepared.before.data, prepared.computed.data, context=0)
+    return {"path": str(path), "diff": diff}
 
 
 def _find(layout: Layout, name: str) -> backups.Backup:
@@ -69,7 +77,7 @@ def _chosen(backup: backups.Backup, paths: Sequence[Path]) -> Sequence[backups.C
                 f"{path}: backup {backup.name} does not hold this file, only {', '.join(map(str, held))}",
                 hint="supervisor-setup restore",
             )
-    return [held[path] for path in paths] if paths else backup.copies
+    return [held[path] for path in dict.fromkeys(paths)] if paths else backup.copies
 
 
 def _operation(copy: backups.Copy, manifest: Manifest) -> list[Operation]:
