@@ -44,7 +44,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True, scope="session")
 def no_name_is_looked_up():
-    """Nothing in this process asks the network for a host; the default backends' names are unknown at once."""
+    """Nothing in this process asks the network for a host; the default backends are unknown at once."""
     real = socket.getaddrinfo
 
     def local_only(host, *arguments, **named):
