@@ -371,3 +371,28 @@ def test_another_server_name_leaves_no_trace_of_the_first(cli, home):
     assert home.json(home.settings)["permissions"]["allow"] == ["mcp__my-models"]
     cli("uninstall", "--yes")
     assert home.files() == {".claude.json": b'{"theme": "dark"}'}
+
+
+def test_the_xdg_variables_move_config_and_state(cli, home, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "configs"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "states"))
+    cli("install", "--yes")
+    assert (tmp_path / "configs" / "supervisor-setup" / "config.yaml").is_file()
+    assert (tmp_path / "states" / "supervisor-setup" / "manifests").is_dir()
+    assert not (home.path / ".config").exists()
+    assert not (home.path / ".local").exists()
+    cli("uninstall", "--yes")
+    assert home.files() == {}
+
+
+def test_files_of_other_scopes_are_never_written(cli, home, tmp_path, monkeypatch):
+    project = tmp_path / "project"
+    (project / ".git").mkdir(parents=True)
+    monkeypatch.chdir(project)
+    local = home.write(project / ".claude" / "settings.local.json", "{}")
+    shared = home.write(project / ".claude" / "settings.json", "{}")
+    cli("install", "--yes")
+    assert (local.read_bytes(), shared.read_bytes()) == (b"{}", b"{}")
+    assert not (project / ".mcp.json").exists()
+    cli("install", "--yes", "--scope", "project")
+    assert local.read_bytes() == b"{}"
