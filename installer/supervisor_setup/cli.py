@@ -63,7 +63,7 @@ class Shell:
             from supervisor_setup import report
 
             click.echo(report.text(plan, self.layout().home), err=True)
-            return click.confirm("Go ahead?", default=True, err=True)
+            return click.confirm("Go ahead?", default=False, err=True)
 
         return confirm
 
