@@ -1,4 +1,4 @@
-"""Copies of every file as it was before a run changed it, the newest runs kept."""
+"""Copies of every file as it was before a run changed it: its newest states and the first."""
 
 import json
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class Backup:
 def save(state: Path, command: str, snapshots: Sequence[files.Snapshot]) -> str | None:
     """Store the snapshots that have contents; returns the backup's name, or None where there was nothing.
 
-    Only the newest ten backups are kept.
+    The newest ten states of each file are kept, and its first.
     """
     present = [snapshot for snapshot in snapshots if snapshot.data is not None]
     if not present:
@@ -48,7 +48,7 @@ def save(state: Path, command: str, snapshots: Sequence[files.Snapshot]) -> str 
         entries.append({"path": str(snapshot.path), "stored": stored, "digest": digest(snapshot.data)})
     index = {"schema_version": 1, "command": command, "copies": entries}
     files.write_private(folder / _INDEX, json.dumps(index, indent=1).encode("utf-8"))
-    _prune(state / "backups")
+    _prune(state)
     return folder.name
 
 
@@ -88,11 +88,20 @@ def _folders(parent: Path) -> list[Path]:
     return [path for path in parent.iterdir() if path.is_dir()] if parent.is_dir() else []
 
 
-def _prune(parent: Path) -> None:
+def _prune(state: Path) -> None:
     import shutil
 
-    folders = sorted(_folders(parent), reverse=True)
-    complete = [folder for folder in folders if (folder / _INDEX).exists()]
-    # One without its index was cut off by a kill, before the run had changed anything.
-    for folder in (*complete[KEPT:], *(folder for folder in folders if folder not in complete)):
-        shutil.rmtree(folder, ignore_errors=True)
+    needed = _needed(listing(state))
+    for folder in _folders(state / "backups"):
+        # One without its index was cut off by a kill, before the run had changed anything.
+        if folder.name not in needed:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _needed(newest_first: Sequence[Backup]) -> set[str]:
+    """The backups that hold one of the newest ten states of a file, or its first: the one from before us."""
+    holders: dict[Path, list[str]] = {}
+    for backup in newest_first:
+        for copy in backup.copies:
+            holders.setdefault(copy.path, []).append(backup.name)
+    return {name for names in holders.values() for name in (*names[:KEPT], names[-1])}

@@ -153,7 +153,10 @@ def install(shell: Shell, /, dry_run: bool, yes: bool, **options: Any) -> None:
 @_install_options
 @click.pass_obj
 def diff(shell: Shell, /, **options: Any) -> None:
-    """Show what install would change; exit code 2 when it would change anything."""
+    """Show what install would change.
+
+    Exit code 2 when it would change anything, or when something of ours was edited.
+    """
     from supervisor_setup.commands import install as command
 
     shell.finish(command.diff(shell.layout(), _choices(options)))
@@ -198,7 +201,10 @@ def doctor(  # noqa: PLR0913 - one parameter for each option
     verbose: bool,
     yes: bool,
 ) -> None:
-    """Find out why delegation does not happen; exit code 2 when something is wrong."""
+    """Find out what stands in the way of delegation.
+
+    Exit code 2 when something is wrong; with --strict a warning counts too.
+    """
     from supervisor_setup.commands import doctor as command
 
     if list_checks:
@@ -215,7 +221,10 @@ def doctor(  # noqa: PLR0913 - one parameter for each option
 @click.option("--format", "form", type=click.Choice(["text", "json", "github", "sarif"]), default="text")
 @click.pass_obj
 def validate(shell: Shell, paths: tuple[Path, ...], form: str) -> None:
-    """Check agent files as the client reads them; without a path, the bundled ones."""
+    """Check agent files as the client reads them.
+
+    Without a path, the bundled ones.
+    """
     from supervisor_setup.commands import validate as command
 
     text, code = command.validate(paths, "json" if shell.as_json else form, shell.layout())
@@ -263,7 +272,7 @@ def restore(shell: Shell, /, name: str | None, paths: tuple[Path, ...], *, dry_r
 def litellm(
     shell: Shell, /, file: Path | None, *, write: bool, remove: bool, yes: bool, **options: bool
 ) -> None:
-    """Print what LiteLLM's config.yaml needs to serve the tools' models, or merge it into FILE.
+    """Print what LiteLLM's config needs, or merge it.
 
     With FILE alone: show what would change; exit code 2 when anything would.
     """
@@ -319,7 +328,11 @@ def config_init(shell: Shell) -> None:
 @click.argument("value")
 @click.pass_obj
 def config_set(shell: Shell, key: str, value: str) -> None:
-    """Set one value, such as `config set tiers.fast sonnet`; VALUE is read as YAML."""
+    """Set one value.
+
+    VALUE is read as YAML: config set tiers.fast sonnet; config set agents.exclude '[reviewer]';
+    config set backends.0.url http://127.0.0.1:4000
+    """
     from supervisor_setup.commands import config as command
 
     shell.finish(command.set_value(shell.layout(), key, value))

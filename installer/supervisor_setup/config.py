@@ -125,7 +125,10 @@ def _check(path: Path, data: bytes, body: Any) -> None:
         return
     place = tuple(error.absolute_path)
     name = _dotted(place)
-    what = f"`{name}`: {error.message}" if name else error.message
+    said = error.message
+    if error.validator == "pattern" and "description" in error.schema:
+        said = f"{error.instance!r} is not possible here. {error.schema['description']}"
+    what = f"`{name}`: {said}" if name else said
     raise ConfigError(f"{_where(path, data, place)}: {what}", hint=_edit_hint(path))
 
 

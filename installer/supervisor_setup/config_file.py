@@ -14,6 +14,9 @@ from supervisor_setup.plan import Decision, Operation
 DEFAULT_URLS: Mapping[str, str] = {"litellm": "http://koala:4000", "ollama": "http://koala:11434"}
 
 
+_VALUE_HINT = "the keys and their values: supervisor-setup config show; a list is written so: '[one, two]'"
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """config.yaml as it is and as it would be."""
@@ -75,7 +78,12 @@ def with_value(path: Path, data: bytes, place: tuple[str | int, ...], value: Any
         raise ConfigError(
             f"{path}:{error.line}:{error.column}: {error.what}", hint="change it with an editor"
         ) from error
-    config.parse(path, changed)
+    try:
+        config.parse(path, changed)
+    except ConfigError as error:
+        # The place in the file that would have been is of no use to anybody.
+        what = error.message.partition(": ")[2]
+        raise ConfigError(f"{path}: nothing was changed, {what}", hint=_VALUE_HINT) from error
     return changed
 
 

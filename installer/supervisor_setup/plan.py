@@ -48,8 +48,8 @@ REASONS: Mapping[Decision, str] = {
     Decision.CREATE: "is new",
     Decision.UPDATE: "is ours and out of date",
     Decision.RESTORE: "was deleted since it was installed",
-    Decision.OVERWRITE: "was changed by you; --overwrite replaces it after a backup",
-    Decision.REMOVE: "is ours and no longer wanted",
+    Decision.OVERWRITE: "is yours or was changed by you; replaced, after a backup",
+    Decision.REMOVE: "is ours; removed",
     Decision.UNCHANGED: "is as it should be",
     Decision.ADOPT: "was already there as wanted; it stays yours",
     Decision.RELEASE: "was yours before; it stays",
@@ -83,6 +83,8 @@ class Operation:
     @property
     def reason(self) -> str:
         """Why, in half a sentence that follows the artefact's name."""
+        if self.decision is Decision.CREATE:
+            return REASONS[self.decision]
         if isinstance(self.wanted, Artefact) and self.wanted.group in OTHER_REASONS:
             return OTHER_REASONS[self.wanted.group]
         return REASONS[self.decision]

@@ -63,7 +63,14 @@ def _install(data: Mapping[str, Any], home: Path) -> Iterator[str]:
         yield f"The files as they were are kept in backup {data['backup']}."
     yield from _backends(data)
     yield ""
-    yield "Next: restart Claude Code, then ask it: which local models are available?"
+    if data["scope"] == "project":
+        yield "note: .mcp.json names programs of this machine; others need an install of their own."
+        yield "Next: start Claude Code in the project, approve the server that it asks about, then ask it:"
+        yield "      which local models are available?"
+    else:
+        yield "Next: restart Claude Code, then ask it: which local models are available?"
+    if data["program"]:
+        yield f"To call supervisor-setup by its name: ln -s {data['program']} ~/.local/bin/"
 
 
 def _backends(data: Mapping[str, Any]) -> Iterator[str]:
@@ -159,6 +166,7 @@ def _doctor(data: Mapping[str, Any], home: Path) -> Iterator[str]:
         for check in data["checks"]:
             yield f"{check['id']:<{width}}  {check['summary']}"
         return
+    yield from (f"mended: {display(one['path'], home)}" for one in data["mended"])
     families: dict[str, list[Mapping[str, Any]]] = {}
     for finding in data["findings"]:
         families.setdefault(finding["family"], []).append(finding)
@@ -175,7 +183,12 @@ def _doctor(data: Mapping[str, Any], home: Path) -> Iterator[str]:
     for one in data["diffs"]:
         yield from ("", *_highlighted(one["diff"], "diff"))
     yield ""
-    yield ", ".join(f"{count} {status}" for status, count in data["counts"].items() if count)
+    yield ", ".join(_counted(count, status) for status, count in data["counts"].items() if count)
+
+
+def _counted(count: int, status: str) -> str:
+    plural = "s" if count > 1 and status in (Status.ERROR, Status.WARNING) else ""
+    return f"{count} {status}{plural}"
 
 
 def _finding(finding: Mapping[str, Any], home: Path) -> Iterator[str]:
@@ -219,9 +232,12 @@ def _restore(data: Mapping[str, Any], home: Path) -> Iterator[str]:
             yield from _highlighted(one["diff"], "diff")
     if not data["changed"]:
         yield f"Nothing to do: the files are as backup {data['restored']} has them."
-    elif not data["dry_run"]:
+    elif data["dry_run"]:
+        yield from _reverted(data, home)
+    else:
         yield from (f"  {display(one['path'], home)}" for one in data["operations"])
         yield f"Restored from backup {data['restored']}; what was there before is in backup {data['backup']}."
+        yield "Next: supervisor-setup doctor"
 
 
 def _litellm(data: Mapping[str, Any], home: Path) -> Iterator[str]:
@@ -246,6 +262,15 @@ def _litellm(data: Mapping[str, Any], home: Path) -> Iterator[str]:
     yield from (click.style("note: ", fg="yellow") + note for note in data["notes"])
     if data["changed"] and not data["dry_run"]:
         yield "Next: restart LiteLLM"
+
+
+def _reverted(data: Mapping[str, Any], home: Path) -> Iterator[str]:
+    for one in data["operations"]:
+        if one["path"].endswith((".claude.json", ".config.json")):
+            yield click.style("note: ", fg="yellow") + (
+                f"{display(one['path'], home)} is Claude Code's own: what it wrote there since is lost too."
+            )
+            yield "      To take out only what is ours: supervisor-setup uninstall"
 
 
 def _config(data: Mapping[str, Any], home: Path) -> Iterator[str]:

@@ -50,13 +50,16 @@ def test_no_temporary_file_is_left(cli, home):
     assert not [path for path in home.path.rglob("*") if files.TEMP_MARK in path.name]
 
 
-def test_the_newest_ten_backups_are_kept(cli, home):
+def test_the_newest_ten_states_of_a_file_are_kept_and_its_first(cli, home):
+    home.write(home.client, '{"before": "us"}')
     for number in range(13):
         home.write(home.agents / "explorer.md", f"edit {number}")
         cli("install", "--yes", "--overwrite")
-    kept = sorted((home.state / "backups").iterdir())
-    assert len(kept) == 10
-    assert b"edit 12" in [path.read_bytes() for path in kept[-1].iterdir()]
+    kept = [path.read_bytes() for path in sorted((home.state / "backups").rglob("*explorer.md"))]
+    assert kept == [b"edit 0", *(f"edit {number}".encode() for number in range(3, 13))]
+    assert [path.read_bytes() for path in (home.state / "backups").rglob("*.claude.json")] == [
+        b'{"before": "us"}'
+    ]
 
 
 def test_backups_are_for_the_user_alone(cli, home):

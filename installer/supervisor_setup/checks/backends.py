@@ -12,11 +12,13 @@ def reachable(world: World) -> Iterator[Finding]:
     """A backend cannot be reached, so Claude gets an error from its tools and does the work itself."""
     if isinstance(world.config, UserError):
         return
+    names = [backend["name"] for backend in world.config.backends]
     for backend in reachability.probe_all(world.config.backends):
         if not backend["reachable"]:
+            key = f"{world.layout.command} config set backends.{names.index(backend['name'])}"
             yield Finding(
                 "backend.reachable",
                 Status.WARNING,
                 f"{backend['name']} at {backend['url']} cannot be reached: {backend['problem']}",
-                hint="start it, or name another address: supervisor-setup config show, then config set",
+                hint=f"start it; another address: {key}.url URL; without it: {key}.enabled false",
             )

@@ -27,7 +27,7 @@ def edited(world: World) -> Iterator[Finding]:
             operation,
             "was changed since it was installed; install keeps your version",
             f"to see it: {where.engine.layout.command} doctor --verbose; "
-            f"to take ours back: {where.install_command} --overwrite",
+            f"to take ours back: {where.install_command} --overwrite{_or_exclude(operation)}",
         )
 
 
@@ -78,7 +78,8 @@ def conflict(world: World) -> Iterator[Finding]:
             "drift.conflict",
             operation,
             "is your own, under a name that supervisor-setup would use; install keeps yours",
-            f"rename yours, or take ours after a backup: {where.install_command} --overwrite",
+            f"rename yours, or take ours after a backup: {where.install_command} --overwrite"
+            f"{_or_exclude(operation)}",
             status=Status.WARNING,
         )
 
@@ -126,6 +127,13 @@ def _operations(world: World, *decisions: Decision) -> Iterator[tuple[Installed,
             for operation in where.plan:
                 if operation.decision in decisions:
                     yield where, operation
+
+
+def _or_exclude(operation: Operation) -> str:
+    """How an agent becomes the user's own for good."""
+    if operation.address.path.parent.name != "agents":
+        return ""
+    return f"; to keep yours for good: add {operation.address.path.stem} to agents.exclude in config.yaml"
 
 
 def _finding(

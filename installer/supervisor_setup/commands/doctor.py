@@ -1,8 +1,8 @@
 """`doctor`: runs the checks, and with `--fix` the install that mends what is ours."""
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from supervisor_setup.checks import registry, world
@@ -10,6 +10,7 @@ from supervisor_setup.commands import install
 from supervisor_setup.errors import Exit, UsageError, UserError
 from supervisor_setup.findings import Finding, Status
 from supervisor_setup.layout import Layout
+from supervisor_setup.plan import Decision
 from supervisor_setup.result import Result
 
 
@@ -38,6 +39,7 @@ def doctor(layout: Layout, choices: Choices) -> Result:
         "findings": [finding_to_json(one) for one in findings],
         "counts": counts,
         "diffs": _diffs(seen) if choices.verbose else [],
+        "mended": [],
     }
     return Result("doctor", data, Exit.DRIFT if bad else Exit.OK)
 
@@ -48,14 +50,17 @@ def fix(layout: Layout, choices: Choices, confirm: Callable[[Result], bool]) -> 
     Raises:
         UserError: as `install`, or the record of what was installed is damaged.
     """
+    mended: list[Mapping[str, Any]] = []
     for installed in world.gather(layout, dict(os.environ)).installed:
         if isinstance(installed.manifest, UserError):
             raise installed.manifest
         if installed.manifest.records or installed.interrupted:
             only = installed.engine.options(installed.manifest).groups
             wanted = install.Choices(scope=installed.engine.scope.name, only=only)
-            install.install(layout, wanted, dry_run=False, confirm=confirm)
-    return doctor(layout, choices)
+            done = install.install(layout, wanted, dry_run=False, confirm=confirm)
+            mended += [one for one in done.data["operations"] if Decision(one["decision"]).writes]
+    found = doctor(layout, choices)
+    return replace(found, data={**found.data, "mended": mended})
 
 
 def listing() -> Result:

@@ -1,8 +1,11 @@
 """`install`: plan, show, apply, verify. `diff` is the same without the last two."""
 
 import json
+import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from supervisor_setup import config_file
@@ -15,7 +18,7 @@ from supervisor_setup.engine import Engine
 from supervisor_setup.errors import Exit, UsageError
 from supervisor_setup.layout import Layout, ScopeName
 from supervisor_setup.manifest import Manifest
-from supervisor_setup.plan import Operation
+from supervisor_setup.plan import Decision, Operation
 from supervisor_setup.result import Result, operations_to_json
 from supervisor_setup.secrets import masked
 
@@ -82,13 +85,14 @@ def install(layout: Layout, choices: Choices, *, dry_run: bool, confirm: Callabl
 
 
 def diff(layout: Layout, choices: Choices) -> Result:
-    """What install would change, as unified diffs; exit code 2 when anything would or drifted.
+    """What install would change, as unified diffs; exit code 2 when it would or something drifted.
 
     Raises:
         UserError: as `install`.
     """
     prospect = work_out(layout, choices)
-    drifted = prospect.pending or any(operation.decision.drift for operation in prospect.plan)
+    # What was the user's before us is no drift, and stays as it is for good.
+    drifted = any(one.decision.drift and one.decision is not Decision.KEEP_USERS for one in prospect.plan)
     data = {
         "scope": choices.scope,
         "operations": operations_to_json([one for one in prospect.plan if one.decision.drift]),
@@ -178,9 +182,15 @@ def _result(prospect: Prospect, *, dry_run: bool, backup: str | None) -> Result:
         "backup": backup,
         "config": str(settings.path),
         "server": settings.server_name,
+        "program": None if shutil.which("supervisor-setup") else _program(),
         "backends": [] if dry_run or not prospect.pending else _probed(settings),
     }
     return Result("install", data)
+
+
+def _program() -> str:
+    """Where this program is, for a user whose PATH does not lead to it."""
+    return str(Path(sys.argv[0]).absolute())
 
 
 def _probed(settings: Config) -> list[dict[str, Any]]:

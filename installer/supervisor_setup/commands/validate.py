@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from supervisor_setup import validate as engine
-from supervisor_setup.errors import Exit
+from supervisor_setup.errors import Exit, UserError
 from supervisor_setup.findings import Finding, Status
 from supervisor_setup.layout import Layout
 
@@ -14,9 +14,16 @@ def validate(paths: Sequence[Path], form: str, layout: Layout) -> tuple[str, Exi
     """The findings in one of the formats text, json, github and sarif; exit code 1 where one is an error.
 
     Raises:
-        UserError: a path does not exist.
+        UserError: a path does not exist, or is a folder without any agent file.
     """
-    findings = engine.validate([layout.cwd / path for path in paths])
+    full = [layout.cwd / path for path in paths]
+    for path in full:
+        if path.is_dir() and not any(path.rglob("*.md")):
+            raise UserError(
+                f"{path}: holds no agent file",
+                hint="name the folder that does: supervisor-setup validate DIR",
+            )
+    findings = engine.validate(full)
     return _render(findings, form), _exit_code(findings)
 
 
