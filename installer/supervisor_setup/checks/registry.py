@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from supervisor_setup.checks import backends, config, drift, installed_agents, server, settings
+from supervisor_setup.checks import backends, config, drift, installed_agents, server, settings, tiers
 from supervisor_setup.checks.world import World
 from supervisor_setup.findings import Finding, Status
 
@@ -43,6 +43,7 @@ CHECKS: tuple[Check, ...] = (
     Check("settings.parse", settings.parse),
     Check("server.entry", server.entry),
     Check("agents.*", installed_agents.valid),
+    Check("tiers.subagent-override", tiers.subagent_override),
     Check("backend.reachable", backends.reachable, online=True),
 )
 
