@@ -41,6 +41,7 @@ def build(home: Path) -> None:
     (home / "dotfiles" / "client.json").write_bytes(CLIENT)
     (home / ".claude.json").symlink_to("dotfiles/client.json")
     (home / ".claude" / "agents" / "mine.md").write_bytes(MINE)
+    (home / "litellm.yaml").write_bytes(LITELLM_CONFIG)
 
 
 def run(home: Path, *arguments: str, fault: Faulty | None = None) -> int:
@@ -59,7 +60,7 @@ def run(home: Path, *arguments: str, fault: Faulty | None = None) -> int:
             apply._VERIFY_DELAYS = (0.0,)
             if fault is not None:
                 install(fault, home)
-            code = cli.run(list(arguments))
+            code = cli.run([argument.format(home=home) for argument in arguments])
         finally:
             os._exit(code)
     _, status = os.waitpid(child, 0)
@@ -144,15 +145,27 @@ def shared_bytes(home: Path) -> tuple[bytes, bytes]:
     return (home / ".claude" / "settings.json").read_bytes(), (home / ".claude.json").read_bytes()
 
 
+def whole_files(home: Path) -> list[bytes | None]:
+    """The files of the user's that a run replaces as a whole: each is the old one or the new one."""
+    paths = (home / "litellm.yaml", home / ".config" / "supervisor-setup" / "config.yaml")
+    return [path.read_bytes() if path.exists() else None for path in paths]
+
+
 def temps(home: Path) -> list[str]:
     return [path.name for path in home.rglob("*.tmp")]
 
+
+# What stands for the file below the home that LiteLLM's config is kept in.
+LITELLM = "{home}/litellm.yaml"
+LITELLM_CONFIG = b"# mine\nmodel_list: []   # none yet\ngeneral_settings:\n  master_key: os.environ/KEY\n"
 
 SCENARIOS: dict[str, tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]] = {
     # What happened before, and the run that meets the fault.
     "install": ((), ("install", "--yes")),
     "update": ((("install", "--yes"), ("config", "set", "tiers.fast", "sonnet")), ("install", "--yes")),
     "uninstall": ((("install", "--yes"),), ("uninstall", "--yes")),
+    "config": ((("install", "--yes"),), ("config", "set", "tiers.fast", "sonnet")),
+    "litellm": ((("install", "--yes"),), ("litellm", LITELLM, "--write", "--yes")),
 }
 
 
@@ -166,10 +179,10 @@ def main() -> None:
     theirs = users_part(home)
     for earlier in before:
         assert run(home, *earlier) == 0, earlier
-    start = shared_bytes(home)
+    start, start_whole = shared_bytes(home), whole_files(home)
     shutil.copytree(home, template, symlinks=True)
     total = count(home, arguments)
-    done = shared_bytes(home)
+    done, done_whole = shared_bytes(home), whole_files(home)
     outcomes: dict[str, int] = {}
     for number in range(1, total + 1):
         shutil.rmtree(home)
@@ -185,10 +198,16 @@ def main() -> None:
         assert users_part(home) == theirs, where
         for now, old, new in zip(shared_bytes(home), start, done, strict=True):
             assert now in (old, new), f"{where}: a file holds neither the old nor the new bytes"
+        for now, old, new in zip(whole_files(home), start_whole, done_whole, strict=True):
+            assert now in (old, new), f"{where}: a file is neither the old nor the new one"
+        # `config set` rolls nothing back: it may fail at the folder's fsync, after the rename.
+        if code == 1 and scenario != "config":
+            assert whole_files(home) == start_whole, f"{where}: it failed, and a file is not as it was"
         if code == 1:
             assert shared_bytes(home) == start, f"{where}: it failed, and a file is not as it was"
         assert run(home, *arguments) == 0, f"{where}: the next run failed"
         assert shared_bytes(home) == done, f"{where}: the next run did not finish the job"
+        assert whole_files(home) == done_whole, f"{where}: the next run did not finish the job"
         assert temps(home) == [], f"{where}: left {temps(home)}"
         assert run(home, "uninstall", "--yes") == 0, f"{where}: uninstall afterwards failed"
         assert shared_bytes(home) == (SETTINGS, CLIENT), f"{where}: uninstall did not give the bytes back"

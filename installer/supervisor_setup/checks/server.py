@@ -9,8 +9,7 @@ from supervisor_setup.artefacts import Group
 from supervisor_setup.checks.world import Installed, World
 from supervisor_setup.config import Config
 from supervisor_setup.desired import McpTarget
-from supervisor_setup.edit import EditError, json_spans
-from supervisor_setup.errors import TargetError, UserError
+from supervisor_setup.errors import UserError
 from supervisor_setup.findings import Finding, Status
 
 
@@ -38,7 +37,7 @@ def _entry(world: World, config: Config, where: Installed) -> Iterator[Finding]:
             hint=f"{hint} --mcp-target both",
         )
         return
-    found = _lookup(world, scope.servers, name)
+    found = world.lookup(scope.servers, ("mcpServers", name))
     if found is None:
         yield Finding(
             "server.entry",
@@ -68,14 +67,3 @@ def _command(path: Path, name: str, found: Mapping[str, Any], hint: str) -> Iter
             path=path,
             hint=f"{hint} --overwrite",
         )
-
-
-def _lookup(world: World, path: Path, name: str) -> Any:
-    data = world.read(path)
-    if data is None or isinstance(data, TargetError):
-        return None
-    try:
-        found = json_spans.lookup(data, ("mcpServers", name))
-    except EditError:
-        return None
-    return None if found is json_spans.ABSENT else found

@@ -1,12 +1,10 @@
 """What defeats the agents' tiers from outside their files."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from supervisor_setup.checks.settings import scopes
 from supervisor_setup.checks.world import World
-from supervisor_setup.errors import TargetError
 from supervisor_setup.findings import Finding, Status
 
 VARIABLE = "CLAUDE_CODE_SUBAGENT_MODEL"
@@ -20,7 +18,7 @@ def subagent_override(world: World) -> Iterator[Finding]:
     if value := world.environment.get(VARIABLE):
         yield _finding(value, None, f"unset {VARIABLE}")
     for path in _settings_files(world):
-        if value := _set_in(world, path):
+        if value := world.lookup(path, ("env", VARIABLE)):
             yield _finding(value, path, f"remove {VARIABLE} from `env` there")
 
 
@@ -38,15 +36,3 @@ def _settings_files(world: World) -> Iterator[Path]:
     for scope in scopes(world):
         yield scope.settings
         yield scope.settings.with_name("settings.local.json")
-
-
-def _set_in(world: World, path: Path) -> str:
-    data = world.read(path)
-    if data is None or isinstance(data, TargetError):
-        return ""
-    try:
-        document = json.loads(data.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        return ""
-    found = document.get("env") if isinstance(document, dict) else None
-    return str(found.get(VARIABLE) or "") if isinstance(found, dict) else ""

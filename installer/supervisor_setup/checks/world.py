@@ -10,6 +10,7 @@ from supervisor_setup.artefacts import Address
 from supervisor_setup.compiled import Compiled
 from supervisor_setup.config import Config
 from supervisor_setup.desired import ALL_GROUPS, desired
+from supervisor_setup.edit import EditError, json_spans
 from supervisor_setup.engine import Engine
 from supervisor_setup.errors import TargetError, UserError
 from supervisor_setup.layout import Layout, ScopeName
@@ -54,6 +55,18 @@ class World:
             return files.read(path).data
         except TargetError as error:
             return error
+
+    def lookup(self, path: Path, pointer: tuple[str, ...]) -> Any:
+        """The value at `pointer` in a JSON file, None where there is none or the file is not in order."""
+        data = self.read(path)
+        if data is None or isinstance(data, TargetError):
+            return None
+        try:
+            found = json_spans.lookup(data, pointer)
+        except EditError:
+            # Whether the file is in order is for the checks of the settings family to say.
+            return None
+        return None if found is json_spans.ABSENT else found
 
 
 def gather(layout: Layout, environment: Mapping[str, str]) -> World:
