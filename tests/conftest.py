@@ -10,6 +10,8 @@ from unittest import mock
 
 import pytest
 
+from homes import Home
+
 REAL_HOME = Path.home().resolve()
 # The product waits for the disk at every write, thousands of times in these tests; memory needs no waiting.
 _MEMORY = Path("/dev/shm")
@@ -40,6 +42,12 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return home
+
+
+@pytest.fixture
+def home(own_home: Path) -> Home:
+    """The same home, with the files that matter here by name."""
+    return Home(own_home)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -11,18 +11,29 @@ from supervisor_setup import __version__
 
 def report(error: Exception) -> str:
     """Write the traceback to a log file and say where it is."""
-    body = "".join(traceback.format_exception(error))
+    line = f"supervisor-setup: a bug ({type(error).__name__}: {error})"
+    log = write_log(error)
+    if log is None:
+        return f"{line}\n\n{_text(error)}"
+    return f"{line}\nhint: please report it with {log}"
+
+
+def write_log(error: Exception) -> Path | None:
+    """Write the traceback to a log file; None where there is no room for one."""
+    try:
+        log = _log_folder() / "bug.log"
+        log.write_text(_text(error), encoding="utf-8")
+    except OSError:
+        return None
+    return log
+
+
+def _text(error: Exception) -> str:
     header = (
         f"supervisor-setup {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
         f"arguments: {sys.argv[1:]}\n\n"
     )
-    line = f"supervisor-setup: a bug ({type(error).__name__}: {error})"
-    try:
-        log = _log_folder() / "bug.log"
-        log.write_text(header + body, encoding="utf-8")
-    except OSError:
-        return f"{line}\n\n{header}{body}"
-    return f"{line}\nhint: please report it with {log}"
+    return header + "".join(traceback.format_exception(error))
 
 
 def _log_folder() -> Path:

@@ -183,7 +183,12 @@ def uninstall(shell: Shell, scope: str, dry_run: bool, yes: bool) -> None:
 @cli.command()
 @click.option("--fix", is_flag=True, help="Install again what is missing or out of date, then check again.")
 @click.option("--offline", is_flag=True, help="Only look at files: no network, no processes.")
-@click.option("--check", "checks", metavar="ID", multiple=True, help="Only this check; may be repeated.")
+@click.option(
+    "--deep", is_flag=True, help="Also start the real client and send each backend one tiny prompt."
+)
+@click.option(
+    "--check", "checks", metavar="ID", multiple=True, help="Only this check or family; may be repeated."
+)
 @click.option("--list-checks", is_flag=True, help="List the checks and stop.")
 @click.option("--strict", is_flag=True, help="Let warnings count as findings.")
 @click.option("--verbose", is_flag=True, help="Show the differences of what drifted.")
@@ -195,6 +200,7 @@ def doctor(  # noqa: PLR0913 - one parameter for each option
     *,
     fix: bool,
     offline: bool,
+    deep: bool,
     checks: tuple[str, ...],
     list_checks: bool,
     strict: bool,
@@ -205,11 +211,15 @@ def doctor(  # noqa: PLR0913 - one parameter for each option
 
     Exit code 2 when something is wrong; with --strict a warning counts too.
     """
+    from supervisor_setup.checks.check import Reach
     from supervisor_setup.commands import doctor as command
 
     if list_checks:
         shell.finish(command.listing())
-    choices = command.Choices(checks, strict, verbose, offline)
+    if offline and deep:
+        raise click.UsageError("--offline and --deep exclude each other.")
+    reach = Reach.FILES if offline else Reach.DEEP if deep else Reach.LOCAL
+    choices = command.Choices(checks, strict, verbose, reach)
     if not fix:
         shell.finish(command.doctor(shell.layout(), choices))
     _require_terminal(shell, yes=yes)

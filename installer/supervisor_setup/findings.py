@@ -24,7 +24,8 @@ class Status(StrEnum):
 class Finding:
     """One result of one check.
 
-    `id` is FAMILY.NAME and never changes meaning; `line` counts from 1.
+    `id` is FAMILY.NAME and never changes meaning; `line` counts from 1; `fixable` tells that `doctor --fix`
+    mends it.
     """
 
     id: str

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shlex
+import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 from supervisor_setup.errors import UsageError, UserError
 
 APP = "supervisor-setup"
+# Documented on https://code.claude.com/docs/en/settings (November 2026).
+MANAGED = Path("/Library/Application Support/ClaudeCode" if sys.platform == "darwin" else "/etc/claude-code")
 
 
 class ScopeName(StrEnum):
@@ -47,6 +50,8 @@ class Layout:
     state: Path
     command: str = APP
     """How this program is called again with the same config, for hints."""
+    managed: Path = MANAGED
+    """The folder of an administrator's settings for the client."""
 
     @classmethod
     def from_environment(cls, *, config: Path | None = None) -> "Layout":

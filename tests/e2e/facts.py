@@ -5,60 +5,12 @@ Every row is held against the real client by test_client_facts.py; docs/client-f
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from supervisor_setup.client_facts import ClientFacts, measured
 
-@dataclass(frozen=True, slots=True)
-class ClientFacts:
-    """What one version of the client does where versions differ.
+__all__ = ["ClientFacts"]
 
-    `models` gives the id on the wire behind each alias, `main_alias` and `explore_alias` what the main
-    conversation and the built-in Explore agent run on; `text_limit` is the number of characters after which a
-    tool's description and a server's instructions are cut.
-    """
-
-    models: Mapping[str, str]
-    main_alias: str
-    explore_alias: str
-    subagent_variable_overrides_agents: bool
-    agent_file_with_bom_loads: bool
-    subagents_wait_in_background: bool
-    tool_search_by_default: bool
-    deferred_tools_are_named: bool
-    text_limit: int
-    failed_server_says_why: bool
-
-
-FACTS: Mapping[str, ClientFacts] = {
-    "2.1.197": ClientFacts(
-        models={
-            "haiku": "claude-haiku-4-5-20251001",
-            "sonnet": "claude-sonnet-5",
-            "opus": "claude-opus-4-8",
-        },
-        main_alias="opus",
-        explore_alias="haiku",
-        subagent_variable_overrides_agents=True,
-        agent_file_with_bom_loads=False,
-        subagents_wait_in_background=False,
-        tool_search_by_default=False,
-        deferred_tools_are_named=False,
-        text_limit=2048,
-        failed_server_says_why=False,
-    ),
-    "2.1.330": ClientFacts(
-        models={"haiku": "claude-haiku-5-5", "sonnet": "claude-sonnet-5-5", "opus": "claude-opus-5-5"},
-        main_alias="opus",
-        explore_alias="opus",
-        subagent_variable_overrides_agents=False,
-        agent_file_with_bom_loads=True,
-        subagents_wait_in_background=True,
-        tool_search_by_default=True,
-        deferred_tools_are_named=True,
-        text_limit=4096,
-        failed_server_says_why=True,
-    ),
-}
+FACTS: Mapping[str, ClientFacts] = measured()
 
 EXPLORER_BYTES = 12_000
 ALL_TOOLS_FACTOR = 2.5

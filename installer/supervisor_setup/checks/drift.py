@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from supervisor_setup.checks.check import Check
 from supervisor_setup.checks.world import Installed, World
 from supervisor_setup.errors import UserError
 from supervisor_setup.findings import Finding, Status
@@ -9,7 +10,14 @@ from supervisor_setup.plan import Decision, Operation
 
 
 def missing(world: World) -> Iterator[Finding]:
-    """Something that was installed is gone."""
+    """Something that was installed is gone.
+
+    What was deleted no longer takes work off Claude: an agent cannot be delegated to, a server or its
+    permission rule is missing.
+
+    Mend: `doctor --fix`, or `install`, brings it back; `agents.exclude` in config.yaml leaves an agent out
+    for good.
+    """
     for where, operation in _operations(world, Decision.RESTORE):
         yield _finding(
             "drift.missing",
@@ -20,7 +28,12 @@ def missing(world: World) -> Iterator[Finding]:
 
 
 def edited(world: World) -> Iterator[Finding]:
-    """Something that was installed was changed by hand."""
+    """Something that was installed was changed by hand.
+
+    It is kept as you have it, so it no longer follows config.yaml, nor newer versions of ours.
+
+    Mend: `doctor --verbose` shows the difference, `install --overwrite` takes ours back after a backup.
+    """
     for where, operation in _operations(world, Decision.KEEP_EDITED):
         yield _finding(
             "drift.edited",
@@ -32,7 +45,12 @@ def edited(world: World) -> Iterator[Finding]:
 
 
 def outdated(world: World) -> Iterator[Finding]:
-    """Something installed is not what would be installed now."""
+    """Something installed is not what would be installed now.
+
+    config.yaml or the program has changed since the last install, and the client still has the old state.
+
+    Mend: `doctor --fix`, or `install`.
+    """
     for where, operation in _operations(world, Decision.UPDATE):
         yield _finding(
             "drift.outdated",
@@ -49,7 +67,12 @@ def outdated(world: World) -> Iterator[Finding]:
 
 
 def both_changed(world: World) -> Iterator[Finding]:
-    """Something installed was changed by hand, and ours has changed too."""
+    """Something installed was changed by hand, and ours has changed too.
+
+    Your version is kept and lacks what is new in ours.
+
+    Mend: `doctor --verbose` shows both; `install --overwrite` takes ours after a backup.
+    """
     for where, operation in _operations(world, Decision.KEEP_BOTH):
         yield _finding(
             "drift.both-changed",
@@ -61,7 +84,12 @@ def both_changed(world: World) -> Iterator[Finding]:
 
 
 def orphan(world: World) -> Iterator[Finding]:
-    """Something installed is not wanted any more."""
+    """Something installed is not wanted any more.
+
+    It still stands in the client's configuration and costs context there.
+
+    Mend: `doctor --fix`, or `install`, removes it; what you changed is kept and yours from then on.
+    """
     for where, operation in _operations(world, Decision.REMOVE, Decision.KEEP_ORPHAN):
         yield _finding(
             "drift.orphan",
@@ -72,7 +100,12 @@ def orphan(world: World) -> Iterator[Finding]:
 
 
 def conflict(world: World) -> Iterator[Finding]:
-    """Something of the user's own has the name of something that would be installed."""
+    """Something of your own has the name of something that would be installed.
+
+    Yours is kept, so what the rest of the installation expects under this name may behave differently.
+
+    Mend: rename yours, exclude ours in config.yaml, or take ours with `install --overwrite`.
+    """
     for where, operation in _operations(world, Decision.KEEP_USERS):
         yield _finding(
             "drift.conflict",
@@ -85,7 +118,12 @@ def conflict(world: World) -> Iterator[Finding]:
 
 
 def manifest(world: World) -> Iterator[Finding]:
-    """The record of what was installed is missing, damaged, or tells of an interrupted run."""
+    """The record of what was installed is missing, damaged, or tells of an interrupted run.
+
+    Without it nobody knows what is ours, so nothing can be updated or removed.
+
+    Mend: `install` finishes an interrupted run and makes a missing record; a damaged one is moved away first.
+    """
     for where in world.installed:
         path = where.engine.store.manifest_path
         if isinstance(where.manifest, UserError):
@@ -148,3 +186,14 @@ def _finding(
         hint=hint,
         fixable=operation.decision.writes,
     )
+
+
+CHECKS = (
+    Check("drift.missing", missing),
+    Check("drift.edited", edited),
+    Check("drift.outdated", outdated),
+    Check("drift.both-changed", both_changed),
+    Check("drift.orphan", orphan),
+    Check("drift.conflict", conflict),
+    Check("drift.manifest", manifest),
+)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from supervisor_setup.artefacts import Group
+from supervisor_setup.checks.check import Check
 from supervisor_setup.checks.world import Installed, World
 from supervisor_setup.config import Config
 from supervisor_setup.desired import McpTarget
@@ -14,7 +15,12 @@ from supervisor_setup.findings import Finding, Status
 
 
 def entry(world: World) -> Iterator[Finding]:
-    """The entry is not where the client reads it, or does not lead to a program."""
+    """Our server's entry is not where the client reads it, or does not lead to a program.
+
+    Claude then has no local models, and the client says nothing, or only "Failed to connect".
+
+    Mend: `doctor --fix`, or the `install` that is named.
+    """
     if isinstance(world.config, UserError):
         return
     for where in world.installed:
@@ -37,7 +43,7 @@ def _entry(world: World, config: Config, where: Installed) -> Iterator[Finding]:
             hint=f"{hint} --mcp-target both",
         )
         return
-    found = world.lookup(scope.servers, ("mcpServers", name))
+    found = world.document(scope.servers).at("mcpServers", name)
     if found is None:
         yield Finding(
             "server.entry",
@@ -67,3 +73,6 @@ def _command(path: Path, name: str, found: Mapping[str, Any], hint: str) -> Iter
             path=path,
             hint=f"{hint} --overwrite",
         )
+
+
+CHECKS = (Check("server.entry", entry),)

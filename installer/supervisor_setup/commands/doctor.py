@@ -1,11 +1,14 @@
 """`doctor`: runs the checks, and with `--fix` the install that mends what is ours."""
 
+import difflib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from supervisor_setup.checks import registry, world
+from supervisor_setup.checks import registry, runner
+from supervisor_setup.checks.check import Check, Reach
+from supervisor_setup.checks.world import World
 from supervisor_setup.commands import install
 from supervisor_setup.errors import Exit, UsageError, UserError
 from supervisor_setup.findings import Finding, Status
@@ -16,12 +19,12 @@ from supervisor_setup.result import Result
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """Which checks run and which findings count. An empty `checks` is all of them."""
+    """Which checks run, how far they reach, and which findings count. An empty `checks` is all of them."""
 
     checks: tuple[str, ...] = ()
     strict: bool = False
     verbose: bool = False
-    offline: bool = False
+    reach: Reach = Reach.LOCAL
 
 
 def doctor(layout: Layout, choices: Choices) -> Result:
@@ -30,9 +33,8 @@ def doctor(layout: Layout, choices: Choices) -> Result:
     Raises:
         UsageError: there is no check of that name.
     """
-    seen = world.gather(layout, dict(os.environ))
-    found = registry.run(seen, _chosen(choices.checks), offline=choices.offline)
-    findings = [one for one in found if not choices.checks or _asked_for(one, choices.checks)]
+    seen = World(layout, dict(os.environ))
+    findings = runner.run(seen, _chosen(choices.checks), choices.reach)
     counts = {status.value: sum(one.status is status for one in findings) for status in Status}
     bad = counts[Status.ERROR] + (counts[Status.WARNING] if choices.strict else 0)
     data: dict[str, Any] = {
@@ -51,7 +53,7 @@ def fix(layout: Layout, choices: Choices, confirm: Callable[[Result], bool]) -> 
         UserError: as `install`, or the record of what was installed is damaged.
     """
     mended: list[Mapping[str, Any]] = []
-    for installed in world.gather(layout, dict(os.environ)).installed:
+    for installed in World(layout, dict(os.environ)).installed:
         if isinstance(installed.manifest, UserError):
             raise installed.manifest
         if installed.manifest.records or installed.interrupted:
@@ -65,7 +67,7 @@ def fix(layout: Layout, choices: Choices, confirm: Callable[[Result], bool]) -> 
 
 def listing() -> Result:
     """The ids of all checks, with what each looks for."""
-    checks = [{"id": check.id, "summary": check.summary} for check in registry.CHECKS]
+    checks = [{"id": check.id, "summary": check.explanation.catches} for check in registry.CHECKS]
     return Result("doctor", {"checks": checks})
 
 
@@ -83,23 +85,18 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _asked_for(finding: Finding, ids: Sequence[str]) -> bool:
-    family = f"{finding.family}.*"
-    return finding.id in (*ids, family) or family in ids
-
-
-def _chosen(ids: Sequence[str]) -> list[registry.Check]:
-    if not ids:
-        return list(registry.CHECKS)
-    for one in ids:
-        if not any(check.finds(one) for check in registry.CHECKS):
+def _chosen(words: Sequence[str]) -> list[Check]:
+    for word in words:
+        if not any(check.chosen_by(word) for check in registry.CHECKS):
+            near = difflib.get_close_matches(word, [check.id for check in registry.CHECKS], n=1)
             raise UsageError(
-                f"doctor: there is no check {one!r}", hint="supervisor-setup doctor --list-checks"
+                f"doctor: there is no check {word!r}" + (f"; did you mean {near[0]}?" if near else ""),
+                hint="supervisor-setup doctor --list-checks",
             )
-    return [check for check in registry.CHECKS if any(check.finds(one) for one in ids)]
+    return [check for check in registry.CHECKS if not words or any(map(check.chosen_by, words))]
 
 
-def _diffs(seen: world.World) -> list[dict[str, str]]:
+def _diffs(seen: World) -> list[dict[str, str]]:
     diffs = []
     for installed in seen.installed:
         if isinstance(installed.plan, Exception):

@@ -20,6 +20,7 @@ __all__ = [
     "Pointer",
     "Undo",
     "add_item",
+    "line_of",
     "lookup",
     "parse",
     "remove_entry",
@@ -40,6 +41,12 @@ def lookup(data: bytes, pointer: Pointer) -> object:
     if not _is_complete(way, pointer):
         return ABSENT
     return text.value(way.members[-1].value, way.members[-1].end)
+
+
+def line_of(data: bytes, pointer: Pointer) -> int | None:
+    """The line, from 1, on which the entry at `pointer` starts; raises EditError as `set_entry` does."""
+    way = JsonText.of(data).walk(pointer)
+    return data.count(b"\n", 0, way.members[-1].start) + 1 if _is_complete(way, pointer) and pointer else None
 
 
 def set_entry(data: bytes, pointer: Pointer, value: object) -> tuple[bytes, Undo]:

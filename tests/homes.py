@@ -4,8 +4,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 
 @dataclass(frozen=True)
 class Home:
@@ -50,8 +48,3 @@ class Home:
             for path in sorted(self.path.rglob("*"))
             if path.is_file() and not (name := str(path.relative_to(self.path))).startswith(own)
         }
-
-
-@pytest.fixture
-def home(own_home: Path) -> Home:
-    return Home(own_home)

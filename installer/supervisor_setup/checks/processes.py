@@ -1,0 +1,176 @@
+"""Runs a program for a check: bounded in time and output, and ended with all that it started."""
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+MAX_OUTPUT_BYTES = 1_000_000
+_GRACE_SECONDS = 1.0
+_END = None
+
+_alive: set["Program"] = set()
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A program that has ended, or was made to; `code` is None when it did not within its time."""
+
+    code: int | None
+    out: str
+    err: str
+    seconds: float
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether it was ended because its time was up."""
+        return self.code is None
+
+
+class Program:
+    """A running program, of whose outputs the first megabyte is kept; leaving the `with` ends it."""
+
+    def __init__(self, command: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path) -> None:
+        """Start it in a session of its own.
+
+        Raises:
+            OSError: the program cannot be started.
+        """
+        self._process = subprocess.Popen(  # noqa: S603 - what the client itself would run, or a fixed command
+            [str(word) for word in command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(env),
+            cwd=cwd,
+            start_new_session=True,
+        )
+        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._out, self._err = bytearray(), bytearray()
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        self._readers = (
+            threading.Thread(target=self._read_lines, args=(self._process.stdout,), daemon=True),
+            threading.Thread(target=_drain, args=(self._process.stderr, self._err), daemon=True),
+        )
+        for reader in self._readers:
+            reader.start()
+        with _lock:
+            _alive.add(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+    @property
+    def out(self) -> str:
+        """What it has printed so far."""
+        return self._out.decode("utf-8", "replace")
+
+    @property
+    def err(self) -> str:
+        """What it has printed on stderr so far."""
+        return self._err.decode("utf-8", "replace")
+
+    @property
+    def code(self) -> int | None:
+        """Its exit code, None while it runs."""
+        return self._process.poll()
+
+    def write(self, data: bytes) -> None:
+        """Send bytes to its standard input; a program that has gone or closed it does not get them."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError, ValueError):
+            self._process.stdin.write(data)
+            self._process.stdin.flush()
+
+    def close_input(self) -> None:
+        """Tell it that nothing more comes."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+
+    def read_line(self, deadline: float) -> bytes | None:
+        """Its next line on standard output; None at its end, or at `deadline` (of `time.monotonic`)."""
+        try:
+            return self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            return None
+
+    def wait(self, deadline: float) -> int | None:
+        """Its exit code once it has ended, None when it has not at `deadline`."""
+        try:
+            code = self._process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return None
+        for reader in self._readers:
+            # A child that it left behind may hold the pipe open for ever.
+            reader.join(_GRACE_SECONDS)
+        return code
+
+    def end(self) -> None:
+        """End it and all that it started."""
+        self.close_input()
+        self._signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GRACE_SECONDS)
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+        with _lock:
+            _alive.discard(self)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
+
+    def _read_lines(self, stream: IO[bytes]) -> None:
+        with contextlib.suppress(OSError, ValueError), stream:
+            while line := stream.readline(MAX_OUTPUT_BYTES):
+                if len(self._out) < MAX_OUTPUT_BYTES:
+                    self._out += line[: MAX_OUTPUT_BYTES - len(self._out)]
+                    self._lines.put(line)
+        self._lines.put(_END)
+
+
+def run(
+    command: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path, timeout_s: float, stdin: bytes = b""
+) -> Finished:
+    """Run `command` to its end, at most `timeout_s` seconds.
+
+    Raises:
+        OSError: the program cannot be started.
+    """
+    started = time.monotonic()
+    with Program(command, env=env, cwd=cwd) as program:
+        program.write(stdin)
+        program.close_input()
+        code = program.wait(started + timeout_s)
+        return Finished(code, program.out, program.err, time.monotonic() - started)
+
+
+def end_all() -> None:
+    """End every program that still runs, for checks whose time is up."""
+    with _lock:
+        left = tuple(_alive)
+    for program in left:
+        program.end()
+
+
+def _drain(stream: IO[bytes], kept: bytearray) -> None:
+    with contextlib.suppress(OSError, ValueError), stream:
+        while chunk := stream.read1(65_536):  # type: ignore[attr-defined]
+            if len(kept) < MAX_OUTPUT_BYTES:
+                kept += chunk[: MAX_OUTPUT_BYTES - len(kept)]
