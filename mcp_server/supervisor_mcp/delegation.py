@@ -2,6 +2,8 @@
 
 import threading
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from supervisor_mcp import answers, backends
 from supervisor_mcp.backends import Answer, Backend, Prompt
@@ -13,6 +15,32 @@ from supervisor_mcp.settings_types import Tool
 
 REMEMBERED_SECONDS = 15.0
 SLOW_FAILURE_SECONDS = 0.25
+
+
+class Task(Record):
+    """Something to ask of a model, which goes by the name that the tools use.
+
+    `private` marks a text with file contents in it: only a model on the user's own machines may see it.
+    """
+
+    model: str
+    system: str
+    user: str
+    max_tokens: int
+    temperature: float | None = None
+    schema: Mapping[str, Any] | None = None
+    private: bool = False
+
+    @classmethod
+    def of(cls, tool: Tool, message: str) -> "Task":
+        """What a tool's message asks of its model."""
+        return cls(
+            model=tool.model,
+            system=tool.system,
+            user=message,
+            max_tokens=tool.max_output_tokens,
+            temperature=tool.temperature,
+        )
 
 
 class Attempt(Record):
@@ -47,8 +75,8 @@ class Delegation:
         self._lock = threading.Lock()
         self._down: dict[str, tuple[float, Failure]] = {}
 
-    def ask(self, tool: Tool, message: str, call: Call) -> Delegated:
-        """Ask the tool's model, on one backend after the other while that makes sense.
+    def ask(self, task: Task, call: Call) -> Delegated:
+        """Ask the task's model, on one backend after the other while that makes sense.
 
         Raises:
             AllFailed: None gave an answer.
@@ -57,11 +85,12 @@ class Delegation:
         failed: list[Attempt] = []
         for backend in self.backends:
             prompt = Prompt(
-                model=backend.settings.model_name(tool.model),
-                system=tool.system,
-                user=answers.well_formed(message),
-                max_tokens=tool.max_output_tokens,
-                temperature=tool.temperature,
+                model=backend.settings.model_name(task.model),
+                system=task.system,
+                user=answers.well_formed(task.user),
+                max_tokens=task.max_tokens,
+                temperature=task.temperature,
+                schema=task.schema,
             )
             try:
                 answer = self._ask_one(backend, prompt, call)
@@ -116,4 +145,4 @@ def _checked(answer: Answer) -> Answer:
         )
         text = f"the model's answer is empty ({why})"
         raise BackendError(Kind.EMPTY, text, "try another model for this tool")
-    return Answer(text=text, cut_off=answer.cut_off)
+    return answer.but(text=text)

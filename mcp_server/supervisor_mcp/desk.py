@@ -6,7 +6,7 @@ from typing import Any
 from supervisor_mcp import arguments, overview, pages
 from supervisor_mcp.backends.failures import Kind
 from supervisor_mcp.calls import Call
-from supervisor_mcp.delegation import AllFailed, Attempt, Delegated, Delegation
+from supervisor_mcp.delegation import AllFailed, Attempt, Delegated, Delegation, Task
 from supervisor_mcp.settings_types import Settings, Tool
 
 _NEXT_STEP = {
@@ -46,7 +46,7 @@ class Desk:
         if tool.kind == "models":
             return self._overview(tool, call)
         try:
-            delegated = self._delegation.ask(tool, arguments.message(tool, given), call)
+            delegated = self._delegation.ask(Task.of(tool, arguments.message(tool, given)), call)
         except AllFailed as failure:
             return _failure_text(failure.attempts), True
         return self._pages.first(tool, _answer_text(delegated, tool)), False

@@ -7,7 +7,7 @@ Type checkers see frozen, keyword-only dataclasses.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, dataclass_transform
+    from typing import Any, Self, dataclass_transform
 else:
 
     def dataclass_transform(**_options):
@@ -43,6 +43,10 @@ class Record:
     def __repr__(self) -> str:
         inside = ", ".join(f"{name}={value!r}" for name, value in self._values().items())
         return f"{type(self).__name__}({inside})"
+
+    def but(self, **changes: "Any") -> "Self":
+        """The same with some fields changed."""
+        return type(self)(**{**self._values(), **changes})
 
     def _values(self) -> "dict[str, Any]":
         return {name: getattr(self, name) for name in type(self).__annotations__}

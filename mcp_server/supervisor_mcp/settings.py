@@ -33,7 +33,7 @@ CONFIG_VERSION = 1
 
 
 def defaults() -> "dict[str, Any]":
-    """The bundled `server`, `backends` and `tools`, as plain data that the caller may change."""
+    """The bundled config, as plain data that the caller may change."""
     path = os.path.join(os.path.dirname(__file__), "defaults.json")  # noqa: PTH118, PTH120 # pathlib takes 6 ms
     with open(path, encoding="utf-8") as file:  # noqa: PTH123 # likewise
         data: dict[str, Any] = json.load(file)
@@ -41,9 +41,9 @@ def defaults() -> "dict[str, Any]":
 
 
 def merge(user: "Mapping[str, Any]") -> "dict[str, Any]":
-    """The user's config over the defaults: `server` by key, `backends` as a whole, `tools` by tool and key.
+    """The user's config over the defaults: `backends` as a whole, `tools` by tool and key, the rest by key.
 
-    Returns plain data with exactly `server`, `backends` and `tools`.
+    Returns plain data with exactly the keys of `defaults`.
 
     Raises:
         SettingsError: A part does not have the type that merging needs; `from_mapping` checks the rest.
@@ -52,7 +52,8 @@ def merge(user: "Mapping[str, Any]") -> "dict[str, Any]":
     version = user.get("version", CONFIG_VERSION)
     if version != CONFIG_VERSION:
         raise SettingsError(("version",), f"is {version!r}; this release reads version {CONFIG_VERSION}")
-    merged["server"] |= _mapping(user, "server", ())
+    for part in ("server", "files", "embedded"):
+        merged[part] |= _mapping(user, part, ())
     if "backends" in user:
         merged["backends"] = user["backends"]
     for name, keys in _mapping(user, "tools", ()).items():
@@ -72,6 +73,8 @@ def from_mapping(data: "Mapping[str, Any]") -> Settings:
         server=checks.server(_mapping(data, "server", ())),
         backends=checks.backends(data.get("backends", [])),
         tools=tuple(checks.tool(name, keys) for name, keys in _mapping(data, "tools", ()).items()),
+        files=checks.files(_mapping(data, "files", ())),
+        embedded=checks.embedded(_mapping(data, "embedded", ())),
     )
 
 

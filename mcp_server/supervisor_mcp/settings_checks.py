@@ -7,14 +7,15 @@ config.yaml that changed since, and because importing a schema validator would c
 import os
 from collections.abc import Callable, Mapping
 
-from supervisor_mcp.settings_types import Backend, KeyPath, Server, SettingsError, Tool
+from supervisor_mcp.settings_types import Backend, Embedded, Files, KeyPath, Server, SettingsError, Tool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 BACKEND_KINDS = ("litellm", "ollama", "openai")
-TOOL_KINDS = ("prompt", "models")
+FILE_KINDS = ("summarize", "ask", "classify", "extract")
+TOOL_KINDS = ("prompt", "models", *FILE_KINDS)
 MAX_DESCRIPTION_CHARS = 2048
 MAX_SECONDS = 86_400
 DEFAULT_ARGUMENTS = {"prompt": "The whole task in one text, with everything that the model needs to know."}
@@ -49,12 +50,22 @@ def tool(name: str, data: object) -> Tool:
         )
     values = _fields(_as_mapping(data, path), path, _TOOL_FIELDS, required=("description",))
     values = {"kind": "prompt", **values}
+    if values["kind"] != "models" and not values.get("model"):
+        raise SettingsError((*path, "model"), "is missing: name the model that the tool asks")
     if values["kind"] == "prompt":
-        if not values.get("model"):
-            raise SettingsError((*path, "model"), "is missing: name the model that the tool asks")
         values.setdefault("arguments", DEFAULT_ARGUMENTS)
         _check_template(values, path)
     return Tool(name=name, **values)
+
+
+def files(data: "Mapping[str, Any]") -> Files:
+    """The `files` part."""
+    return Files(**_fields(data, ("files",), _FILES_FIELDS, required=()))
+
+
+def embedded(data: "Mapping[str, Any]") -> Embedded:
+    """The `embedded` part."""
+    return Embedded(**_fields(data, ("embedded",), _EMBEDDED_FIELDS, required=()))
 
 
 def _backend(data: object, path: KeyPath) -> Backend:
@@ -186,6 +197,23 @@ def _api_key(value: object, path: KeyPath) -> "dict[str, str]":
     return source
 
 
+def _text_list(value: object, path: KeyPath) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise SettingsError(path, "must be a list")
+    return tuple(_text(item, (*path, number)) for number, item in enumerate(value))
+
+
+def _folder(value: object, path: KeyPath) -> str:
+    folder = os.path.expanduser(_text(value, path))  # noqa: PTH111 # pathlib takes 6 ms of the start
+    if not os.path.isabs(folder):  # noqa: PTH117 # likewise
+        raise SettingsError(path, "must be an absolute path or begin with ~/")
+    return folder
+
+
+def _folders(value: object, path: KeyPath) -> tuple[str, ...]:
+    return tuple(_folder(item, (*path, number)) for number, item in enumerate(_text_list(value, path)))
+
+
 _SECONDS = _number(0.001, MAX_SECONDS)
 
 _BACKEND_FIELDS: "dict[str, Callable[[Any, KeyPath], Any]]" = {
@@ -198,6 +226,23 @@ _BACKEND_FIELDS: "dict[str, Callable[[Any, KeyPath], Any]]" = {
     "context_tokens": _number(256, 10_000_000, whole=True),
     "connect_timeout": _SECONDS,
     "timeout": _SECONDS,
+    "idle_timeout": _SECONDS,
+    "parallel": _number(1, 256, whole=True),
+    "local": _boolean,
+}
+
+_FILES_FIELDS: "dict[str, Callable[[Any, KeyPath], Any]]" = {
+    "roots": _folders,
+    "max_files": _number(1, 1_000_000, whole=True),
+    "max_file_bytes": _number(1, 1_000_000_000, whole=True),
+    "cloud_models": _text_list,
+}
+
+_EMBEDDED_FIELDS: "dict[str, Callable[[Any, KeyPath], Any]]" = {
+    "enabled": _boolean,
+    "model": _folder,
+    "context_tokens": _number(256, 10_000_000, whole=True),
+    "idle_seconds": _SECONDS,
 }
 
 _TOOL_FIELDS: "dict[str, Callable[[Any, KeyPath], Any]]" = {

@@ -29,6 +29,9 @@ class Backend(Record):
     """A server of models. `url` has neither a trailing slash nor /v1; the timeouts are in seconds.
 
     `context_tokens` is for LiteLLM's config alone: asked directly, Ollama gets what each prompt needs.
+    `timeout` bounds a whole answer, `idle_timeout` the silence between two pieces of it once it has begun;
+    `parallel` is how many prompts one model is given at a time. `local` says whether its models run on the
+    user's own machines; None leaves that to be found out.
     """
 
     name: str
@@ -41,6 +44,9 @@ class Backend(Record):
     context_tokens: int = 8192
     connect_timeout: float = 3.0
     timeout: float = 300.0
+    idle_timeout: float = 60.0
+    parallel: int = 4
+    local: bool | None = None
 
     def model_name(self, model: str) -> str:
         """What `model`, the name that the tools use, is called on this backend."""
@@ -50,6 +56,7 @@ class Backend(Record):
 class Tool(Record):
     """A tool as Claude sees it and how it is served.
 
+    `kind` is prompt, models, or one of the kinds that read files: summarize, ask, classify, extract.
     `arguments` maps each argument, a required string, to its description. `template` is the user message;
     without one the arguments are sent in order, a blank line between them. Lengths are in characters.
     """
@@ -75,12 +82,40 @@ class Server(Record):
     always_load: bool
 
 
+class Files(Record):
+    """What the tools that take paths may read, beside the project's folder.
+
+    `roots` are further folders; `cloud_models` are models outside the user's machines that may be given file
+    contents all the same.
+    """
+
+    roots: tuple[str, ...] = ()
+    max_files: int = 2000
+    max_file_bytes: int = 2_000_000
+    cloud_models: tuple[str, ...] = ()
+
+
+class Embedded(Record):
+    """The model that the server starts itself when no backend can be reached.
+
+    `model` is a GGUF file, None the small one that the extra `embedded` brings; `idle_seconds` without a call
+    and it is stopped.
+    """
+
+    enabled: bool = True
+    model: str | None = None
+    context_tokens: int = 8192
+    idle_seconds: float = 600.0
+
+
 class Settings(Record):
     """Everything that the server is told; backends in order of preference."""
 
     server: Server
     backends: tuple[Backend, ...]
     tools: tuple[Tool, ...]
+    files: Files = Files()
+    embedded: Embedded = Embedded()
 
 
 def dotted(key_path: KeyPath) -> str:

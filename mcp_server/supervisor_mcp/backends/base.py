@@ -2,6 +2,7 @@
 
 import difflib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from supervisor_mcp import keys
@@ -19,20 +20,39 @@ _NAMES_SHOWN = 20
 
 
 class Prompt(Record):
-    """What a model is asked. `max_tokens` bounds the answer."""
+    """What a model is asked. `max_tokens` bounds the answer; a JSON Schema in `schema` binds its form."""
 
     model: str
     system: str
     user: str
     max_tokens: int
     temperature: float | None
+    schema: Mapping[str, Any] | None = None
 
 
 class Answer(Record):
-    """What a model said; `cut_off` when it stopped at `max_tokens` and not because it was done."""
+    """What a model said; `cut_off` when it stopped at `max_tokens` and not because it was done.
+
+    The tokens are as the server counted them, None where it does not tell.
+    """
 
     text: str
     cut_off: bool
+    prompt_tokens: int | None = None
+    answer_tokens: int | None = None
+
+
+class ModelInfo(Record):
+    """What a backend tells of one of its models; None where it does not.
+
+    `local` is whether it runs on the user's own machines, and `why` how that is known.
+    """
+
+    name: str
+    local: bool | None = None
+    why: str = ""
+    context_tokens: int | None = None
+    loaded: bool | None = None
 
 
 class Backend:
@@ -52,6 +72,10 @@ class Backend:
     def loaded_names(self, call: Call) -> list[str]:  # noqa: ARG002 # only some kinds can tell
         """Those of the models that answer without loading first; empty when the server cannot tell."""
         return []
+
+    def model_info(self, model: str, call: Call) -> ModelInfo:  # noqa: ARG002 # only some kinds can tell
+        """What is known of a model, by its name on this backend."""
+        return ModelInfo(name=model)
 
     def refusal(self, reply: Reply, *, key_sent: bool) -> BackendError:
         """What an HTTP error means here."""
