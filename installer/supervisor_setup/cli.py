@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from supervisor_setup import __version__
+from supervisor_setup import __version__, cli_config, edge
 from supervisor_setup.errors import Exit, UsageError, UserError
 
 if TYPE_CHECKING:
@@ -98,6 +98,16 @@ def _install_options(command: Callable[..., None]) -> Callable[..., None]:
             "--litellm-url", metavar="URL", help="Address of the LiteLLM proxy, kept in config.yaml."
         ),
         click.option("--ollama-url", metavar="URL", help="Address of Ollama, kept in config.yaml."),
+        click.option(
+            "--server-url",
+            metavar="URL",
+            help="Use the server that runs there instead of starting one; '' for one of your own again.",
+        ),
+        click.option(
+            "--server-token-env",
+            metavar="NAME",
+            help="Environment variable with that server's token (default: SUPERVISOR_MCP_TOKEN).",
+        ),
         click.option("--overwrite", is_flag=True, help="Replace what you changed, after a backup."),
         click.option(
             "--mcp-target",
@@ -123,9 +133,11 @@ def _choices(options: dict[str, Any]) -> "Choices":
     from supervisor_setup.layout import ScopeName
 
     urls = {"litellm": options["litellm_url"], "ollama": options["ollama_url"]}
+    server = {"url": options["server_url"], "token_env": options["server_token_env"]}
     return Choices(
         scope=ScopeName(options["scope"]),
         urls={kind: url for kind, url in urls.items() if url},
+        server={key: value or None for key, value in server.items() if value is not None},
         mcp_target=McpTarget(options["mcp_target"]) if options["mcp_target"] else None,
         only=tuple(Group(name) for name in options["only"]),
         overwrite=options["overwrite"],
@@ -301,51 +313,30 @@ def litellm(
     shell.finish(command.merge(shell.layout(), file, choices, shell.confirmation(yes=yes)))
 
 
-@cli.group()
-def config() -> None:
-    """Show or change config.yaml."""
-
-
-@config.command("path")
+@cli.command()
+@click.option("--since", metavar="WHEN", help="From this day on: 7d, 2w, or a date such as 2026-11-01.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with charts too.")
 @click.pass_obj
-def config_path(shell: Shell) -> None:
-    """Print where config.yaml is."""
-    from supervisor_setup.commands import config as command
+def usage(shell: Shell, since: str | None, html: Path | None) -> None:
+    """Report what local models did, and what it kept out of Claude's context."""
+    from supervisor_setup.commands import usage as command
 
-    shell.finish(command.path(shell.layout()))
+    shell.finish(command.report(shell.layout(), since, html))
 
 
-@config.command("show")
+@cli.command()
+@click.option("--listen", metavar="HOST:PORT", default="127.0.0.1:8765", help="Where it is to listen.")
+@click.option("--allow-host", "names", metavar="NAME", multiple=True, help="A further name of that machine.")
+@click.option("--user", help="As whom it runs (default: you; for root: a user made for it alone).")
 @click.pass_obj
-def config_show(shell: Shell) -> None:
-    """Print the config in force, defaults included."""
-    from supervisor_setup.commands import config as command
+def service(shell: Shell, /, **options: Any) -> None:
+    """Print a systemd unit that serves the local models over HTTP."""
+    from supervisor_setup.commands import service as command
 
-    shell.finish(command.show(shell.layout()))
-
-
-@config.command("init")
-@click.pass_obj
-def config_init(shell: Shell) -> None:
-    """Create a commented config.yaml; one that exists is left alone."""
-    from supervisor_setup.commands import config as command
-
-    shell.finish(command.init(shell.layout()))
+    shell.finish(command.unit(shell.layout(), command.Choices(**options)))
 
 
-@config.command("set")
-@click.argument("key")
-@click.argument("value")
-@click.pass_obj
-def config_set(shell: Shell, key: str, value: str) -> None:
-    """Set one value.
-
-    VALUE is read as YAML: config set tiers.fast sonnet; config set agents.exclude '[reviewer]';
-    config set backends.0.url http://127.0.0.1:4000
-    """
-    from supervisor_setup.commands import config as command
-
-    shell.finish(command.set_value(shell.layout(), key, value))
+cli.add_command(cli_config.config)
 
 
 def main() -> NoReturn:
@@ -367,10 +358,10 @@ def run(arguments: list[str]) -> int:
         return Exit.INTERRUPTED
     except click.ClickException as error:
         error.show()
-        _error_object(error.format_message(), None, error.exit_code, wanted=as_json)
+        edge.error_object(error.format_message(), None, error.exit_code, wanted=as_json)
         return error.exit_code
     except UserError as error:
-        return _user_error(error, as_json=as_json)
+        return edge.user_error(error, as_json=as_json)
     except BrokenPipeError:
         # The reader has gone (`| head`); python would complain once more when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -378,30 +369,6 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         # A full disk or a missing permission outside of any transaction, such as in the state folder.
         reason = f"{error.filename or 'supervisor-setup'}: {error.strerror or error}"
-        return _user_error(UserError(reason, hint="make room or mend the permissions"), as_json=as_json)
+        return edge.user_error(UserError(reason, hint="make room or mend the permissions"), as_json=as_json)
     except Exception as error:  # the edge: a bug becomes one line and a log file
-        return _bug(error, as_json=as_json)
-
-
-def _user_error(error: UserError, *, as_json: bool) -> int:
-    from supervisor_setup import report
-
-    click.echo(report.error_text(error), err=True)
-    _error_object(error.message, error.hint, error.exit_code, wanted=as_json)
-    return error.exit_code
-
-
-def _error_object(message: str, hint: str | None, exit_code: int, *, wanted: bool) -> None:
-    """Print an error as the one JSON object of the run, where JSON was asked for."""
-    if wanted:
-        error = {"message": message, "hint": hint, "exit_code": int(exit_code)}
-        click.echo(json.dumps({"schema_version": 1, "error": error}, indent=2))
-
-
-def _bug(error: Exception, *, as_json: bool) -> int:
-    from supervisor_setup import bugs
-
-    said = bugs.report(error)
-    click.echo(said, err=True)
-    _error_object(said.splitlines()[0], None, Exit.BUG, wanted=as_json)
-    return Exit.BUG
+        return edge.bug(error, as_json=as_json)

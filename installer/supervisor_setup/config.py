@@ -9,6 +9,7 @@ from typing import Any
 from supervisor_setup import assets, files
 from supervisor_setup.errors import ConfigError
 
+MCP_PATH = "/mcp"
 DEFAULT_TIERS: Mapping[str, str] = {"fast": "haiku", "balanced": "sonnet", "deep": "opus"}
 
 
@@ -36,6 +37,20 @@ class Config:
     def always_load(self) -> bool:
         """Whether the client shows the tools' descriptions from the first request on."""
         return bool(self.server["server"]["always_load"])
+
+    @property
+    def server_url(self) -> str | None:
+        """Where the MCP server is that runs elsewhere; None where the client starts one itself."""
+        url = self.server["server"].get("url")
+        if url is None:
+            return None
+        given = str(url).rstrip("/")
+        return given if "/" in given.partition("://")[2] else given + MCP_PATH
+
+    @property
+    def server_token_env(self) -> str:
+        """The environment variable with the token for `server_url`."""
+        return str(self.server["server"]["token_env"])
 
     @property
     def backends(self) -> Sequence[Mapping[str, Any]]:

@@ -36,21 +36,24 @@ class Draft:
         return Operation(decision, Address(Kind.FILE, self.path), artefact, actual, None)
 
 
-def draft(path: Path, urls: Mapping[str, str]) -> Draft:
+def draft(path: Path, urls: Mapping[str, str], server: Mapping[str, str | None] | None = None) -> Draft:
     """config.yaml with the backends' addresses changed; a new commented one where there is none.
 
-    `urls` maps a backend kind (litellm, ollama) to its address.
+    `urls` maps a backend kind (litellm, ollama) to its address, `server` keys of the part of that name to
+    their values.
 
     Raises:
         ConfigError: the file is not valid, or cannot be changed without touching more than the value.
         TargetError: it cannot be read.
     """
     before = files.read(path).data
-    if before is None:
-        return Draft(path, None, seed(urls))
-    after = before
-    for kind, url in urls.items():
-        after = _with_url(path, after, kind, url)
+    after = seed(urls) if before is None else before
+    if before is not None:
+        for kind, url in urls.items():
+            after = _with_url(path, after, kind, url)
+    for key, value in (server or {}).items():
+        if config.parse(path, after).server["server"][key] != value:
+            after = with_value(path, after, ("server", key), value)
     return Draft(path, before, after)
 
 

@@ -57,25 +57,40 @@ def desired(compiled: Compiled, layout: Layout, scope: Scope, options: Options) 
 
 
 def server_entry(config: Config, layout: Layout) -> dict[str, Any]:
-    """The client's entry for the MCP server: an absolute command, and references instead of secrets.
+    """The client's entry for the MCP server: an absolute command or a URL, and references instead of secrets.
 
     Raises:
-        UserError: `supervisor-mcp` is not installed beside this program.
+        UserError: the client is to start the server, and `supervisor-mcp` is not installed here.
     """
-    # `:-` because the client warns of an unset variable that has no default.
-    keys = sorted(
-        {backend["api_key"]["env"] for backend in config.backends if "env" in backend.get("api_key", {})}
-    )
-    entry: dict[str, Any] = {
-        "type": "stdio",
-        "command": str(server_command()),
-        "args": ["--config", str(layout.config), "--cache", str(layout.server_cache)],
-        "env": {name: f"${{{name}:-}}" for name in keys},
-    }
+    entry = _started(config, layout) if config.server_url is None else _running(config)
     if config.always_load:
         # Else the client defers the tools, and Claude cannot decide from descriptions it has not seen.
         entry["alwaysLoad"] = True
     return entry
+
+
+def _running(config: Config) -> dict[str, Any]:
+    """The entry of a server that runs elsewhere; an unset token makes it answer that one is needed."""
+    reference = f"Bearer ${{{config.server_token_env}:-}}"
+    return {"type": "http", "url": config.server_url, "headers": {"Authorization": reference}}
+
+
+def _started(config: Config, layout: Layout) -> dict[str, Any]:
+    """The entry of a server that the client starts itself."""
+    # `:-` because the client warns of an unset variable that has no default.
+    keys = sorted(
+        {backend["api_key"]["env"] for backend in config.backends if "env" in backend.get("api_key", {})}
+    )
+    return {
+        "type": "stdio",
+        "command": str(server_command()),
+        "args": [
+            *("--config", str(layout.config)),
+            *("--cache", str(layout.server_cache)),
+            *("--state", str(layout.state)),
+        ],
+        "env": {name: f"${{{name}:-}}" for name in keys},
+    }
 
 
 def server_command() -> Path:

@@ -62,6 +62,11 @@ def _install(data: Mapping[str, Any], home: Path) -> Iterator[str]:
     if data["backup"]:
         yield f"The files as they were are kept in backup {data['backup']}."
     yield from _backends(data)
+    if data["server_url"] and not data["token_set"]:
+        yield click.style("note: ", fg="yellow") + (
+            f"{data['server_url']} wants its token in the environment variable {data['token_env']}, "
+            "which is not set here."
+        )
     yield ""
     if data["scope"] == "project":
         yield "note: .mcp.json names programs of this machine; others need an install of their own."
@@ -297,6 +302,16 @@ def _render(data: Mapping[str, Any], home: Path) -> Iterator[str]:
             yield from _highlighted(content, "markdown")
 
 
+def _service(data: Mapping[str, Any], _home: Path) -> Iterator[str]:
+    yield data["unit"].rstrip("\n")
+
+
+def _usage(data: Mapping[str, Any], home: Path) -> Iterator[str]:
+    from supervisor_setup import usage_text  # for this one command
+
+    return usage_text.lines(data, home)
+
+
 _RENDERERS: Mapping[str, Callable[[Mapping[str, Any], Path], Iterator[str]]] = {
     "install": _install,
     "uninstall": _uninstall,
@@ -306,4 +321,6 @@ _RENDERERS: Mapping[str, Callable[[Mapping[str, Any], Path], Iterator[str]]] = {
     "restore": _restore,
     "litellm": _litellm,
     "render": _render,
+    "usage": _usage,
+    "service": _service,
 }

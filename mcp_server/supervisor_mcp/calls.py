@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+COUNT_SECONDS = 1.0
+
 ProgressListener = Callable[[float, str], None]
 
 
@@ -22,6 +24,9 @@ class Call:
         self._lock = threading.Lock()
         self._stops: list[Callable[[], None]] = []
         self._cancelled = False
+        self._done = ""
+        self._reported = -1.0
+        self._telling = threading.Lock()
 
     def cancel(self) -> None:
         """Stop everything that runs for this call, now; again is no harm."""
@@ -50,6 +55,24 @@ class Call:
 
     def report(self, waiting_for: str) -> None:
         """Tell the client, if it asked to be told, what the call is waiting for and for how long already."""
-        if self._listener is not None:
+        self._tell(f"waiting for {waiting_for}")
+
+    def count(self, done: str) -> None:
+        """Note how far the call has come, "12 of 40 files"; told unless the last report was just now."""
+        with self._telling:
+            self._done = done
+            recent = time.monotonic() - self._started < self._reported + COUNT_SECONDS
+        if not recent:
+            self._tell("")
+
+    def _tell(self, doing: str) -> None:
+        if self._listener is None:
+            return
+        with self._telling:
             seconds = time.monotonic() - self._started
-            self._listener(round(seconds, 1), f"waiting for {waiting_for}, {seconds:.0f} s")
+            progress = round(seconds, 1)
+            if progress <= self._reported:  # it must grow, also when several threads report at once
+                return
+            self._reported = progress
+            parts = [part for part in (self._done, doing) if part]
+            self._listener(progress, f"{'; '.join(parts)}, {seconds:.0f} s")

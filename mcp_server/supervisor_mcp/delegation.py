@@ -2,19 +2,24 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from supervisor_mcp import answers, backends
+from supervisor_mcp import answers, backends, repetition
 from supervisor_mcp.backends import Answer, Backend, Prompt
+from supervisor_mcp.backends.base import ModelInfo
 from supervisor_mcp.backends.failures import BackendError, Failure, Kind
+from supervisor_mcp.backends.speeds import Speeds
+from supervisor_mcp.backends.turns import Turns
 from supervisor_mcp.calls import Call
 from supervisor_mcp.records import Record
 from supervisor_mcp.settings_types import Backend as BackendSettings
-from supervisor_mcp.settings_types import Tool
+from supervisor_mcp.settings_types import Files, Tool
 
-REMEMBERED_SECONDS = 15.0
-SLOW_FAILURE_SECONDS = 0.25
+# What a second try changes after an answer that was no good: the same again would give the same again.
+RETRY_TEMPERATURE = 0.5
+RETRY_FREQUENCY_PENALTY = 0.5
+_LEAST_KEPT_CHARS = 200
 
 
 class Task(Record):
@@ -51,12 +56,21 @@ class Attempt(Record):
 
 
 class Delegated(Record):
-    """An answer, who gave it, and who was asked before in vain."""
+    """An answer, who gave it in how many seconds, and who was asked before in vain.
+
+    An answer that is `runaway` was cut where it began to repeat itself, so it is incomplete.
+    """
 
     answer: Answer
     model: str
     backend: BackendSettings
     failed: tuple[Attempt, ...]
+    seconds: float = 0.0
+
+    def footer(self) -> str:
+        """The last line of a result that is this answer alone."""
+        who = self.backend.who(self.model)
+        return answers.footer(who, self.answer.prompt_tokens, self.answer.answer_tokens, self.seconds)
 
 
 class AllFailed(Exception):
@@ -68,12 +82,25 @@ class AllFailed(Exception):
 
 
 class Delegation:
-    """The backends in order of preference, and which of them are known to be down."""
+    """The backends in order of preference, and what was seen of them."""
 
-    def __init__(self, settings: tuple[BackendSettings, ...]) -> None:
+    def __init__(
+        self,
+        settings: tuple[BackendSettings, ...],
+        files: Files | None = None,
+        last_resort: Backend | None = None,
+    ) -> None:
+        """Ask the enabled ones; `files` name the models that may see file contents wherever they run.
+
+        `last_resort` is asked when no other can be reached.
+        """
         self.backends = [backends.make(backend) for backend in settings if backend.enabled]
+        if last_resort is not None:
+            self.backends.append(last_resort)
+        self.speeds = Speeds()
+        self._cloud_models = frozenset((files or Files()).cloud_models)
         self._lock = threading.Lock()
-        self._down: dict[str, tuple[float, Failure]] = {}
+        self._turns: dict[tuple[str, str], Turns] = {}
 
     def ask(self, task: Task, call: Call) -> Delegated:
         """Ask the task's model, on one backend after the other while that makes sense.
@@ -82,67 +109,126 @@ class Delegation:
             AllFailed: None gave an answer.
             CallCancelled: The client cancelled.
         """
+        began = time.monotonic()
         failed: list[Attempt] = []
         for backend in self.backends:
-            prompt = Prompt(
-                model=backend.settings.model_name(task.model),
-                system=task.system,
-                user=answers.well_formed(task.user),
-                max_tokens=task.max_tokens,
-                temperature=task.temperature,
-                schema=task.schema,
-            )
+            if backend.last_resort and not none_was_reached(attempt.failure for attempt in failed):
+                break
+            model = backend.settings.model_name(task.model)
             try:
-                answer = self._ask_one(backend, prompt, call)
+                if task.private:
+                    self._check_place(backend, task.model, call)
+                answer = self._ask_one(backend, _prompt(task, model), call)
             except BackendError as error:
                 failed.append(Attempt(backend=backend.settings, failure=error.failure))
                 if not error.failure.falls_back:
                     break
             else:
-                model = prompt.model
-                return Delegated(answer=answer, model=model, backend=backend.settings, failed=tuple(failed))
+                return Delegated(
+                    answer=answer,
+                    model=model,
+                    backend=backend.settings,
+                    failed=tuple(failed),
+                    seconds=time.monotonic() - began,
+                )
         raise AllFailed(tuple(failed))
 
-    def remember(self, backend: Backend, failure: Failure | None, seconds: float) -> None:
-        """Note how an attempt that took `seconds` ended.
+    def model_info(self, model: str, call: Call, *, private: bool = False) -> ModelInfo | None:
+        """What is known of a model on the first backend that would be asked for it; None when none would.
 
-        Only a slow failure to connect is remembered: one that comes at once costs nothing to try again, and
-        then a server that was just started is seen at once.
+        Raises:
+            CallCancelled: The client cancelled.
         """
-        with self._lock:
-            if failure is None or failure.kind is not Kind.UNREACHABLE:
-                self._down.pop(backend.settings.name, None)
-            elif seconds >= SLOW_FAILURE_SECONDS:
-                self._down[backend.settings.name] = (time.monotonic() + REMEMBERED_SECONDS, failure)
+        failed: list[Failure] = []
+        for backend in self.backends:
+            if backend.last_resort and not none_was_reached(failed):
+                break
+            try:
+                if private:
+                    self._check_place(backend, model, call)
+                return backend.model_info(backend.settings.model_name(model), call)
+            except BackendError as error:
+                if not error.failure.falls_back:
+                    return None
+                failed.append(error.failure)
+        return None
+
+    def _check_place(self, backend: Backend, model: str, call: Call) -> None:
+        """Raise unless file contents may go to a model on this backend."""
+        settings = backend.settings
+        name = settings.model_name(model)
+        if {model, name} & self._cloud_models:
+            return
+        info = backend.model_info(name, call)
+        if info.local:
+            return
+        text = f"is not given file contents, because {name} is not known to run on the user's own machines"
+        text += f" ({info.why})" if info.why else ""
+        hint = (
+            f"to let {name} see file contents all the same, add {name} to `cloud_models` under `files` in "
+            f"config.yaml; if all models of {settings.name} run on machines of yours, set `local: true` there"
+        )
+        raise BackendError(Kind.CLOUD, text, hint)
 
     def _ask_one(self, backend: Backend, prompt: Prompt, call: Call) -> Answer:
-        self._raise_if_down(backend)
-        started = time.monotonic()
-        try:
-            answer = backend.ask(prompt, call)
-        except BackendError as error:
-            self.remember(backend, error.failure, time.monotonic() - started)
-            raise
-        self.remember(backend, None, 0.0)
-        return _checked(answer)
+        answer = _judged(self._answer(backend, prompt, call))
+        if answer.text and not answer.runaway:
+            return answer
+        if not answer.text and answer.cut_off:
+            raise _no_good(answer)  # its tokens went into thinking, and would again
+        again = prompt.but(temperature=max(prompt.temperature or 0.0, RETRY_TEMPERATURE))
+        if answer.runaway:
+            again = again.but(frequency_penalty=RETRY_FREQUENCY_PENALTY)
+        second = _judged(self._answer(backend, again, call))
+        if second.text and not second.runaway:
+            return second
+        best = max(answer, second, key=lambda one: len(one.text))
+        if len(best.text) < _LEAST_KEPT_CHARS or prompt.schema is not None:
+            raise _no_good(second)
+        return best
 
-    def _raise_if_down(self, backend: Backend) -> None:
+    def _answer(self, backend: Backend, prompt: Prompt, call: Call) -> Answer:
+        settings = backend.settings
         with self._lock:
-            until, failure = self._down.get(backend.settings.name, (0.0, None))
-        wait = until - time.monotonic()
-        if failure is not None and wait > 0:
-            text = f"{failure.text} (not tried again for another {wait:.0f} s)"
-            raise BackendError(failure.kind, text, failure.hint)
+            turns = self._turns.setdefault((settings.name, prompt.model), Turns(settings.parallel))
+        with turns.turn(call, f"{prompt.model} on {settings.name}"):
+            answer = backend.ask(prompt, call)
+        self.speeds.saw(settings.name, prompt.model, answer.answer_tokens or answer.pieces, answer.seconds)
+        return answer
 
 
-def _checked(answer: Answer) -> Answer:
-    text = answers.cleaned(answer.text)
-    if not text:
-        why = (
-            "it spent `max_output_tokens` on thinking"
-            if answer.cut_off
-            else "the task may be too much for it"
+def none_was_reached(failed: Iterable[Failure]) -> bool:
+    """Whether the last resort is asked: another failure tells of something to mend, which it would hide."""
+    return all(failure.kind is Kind.UNREACHABLE for failure in failed)
+
+
+def _prompt(task: Task, model: str) -> Prompt:
+    return Prompt(
+        model=model,
+        system=task.system,
+        user=answers.well_formed(task.user),
+        max_tokens=task.max_tokens,
+        temperature=task.temperature,
+        schema=task.schema,
+        private=task.private,
+    )
+
+
+def _judged(answer: Answer) -> Answer:
+    """The answer made fit to be read; a runaway one ends where it began to repeat itself."""
+    cut = repetition.cut(answer.text)
+    return answer.but(text=answers.cleaned(cut), runaway=answer.runaway or cut != answer.text)
+
+
+def _no_good(answer: Answer) -> BackendError:
+    if answer.runaway:
+        text = (
+            "the model's answer repeats itself without end" if answer.text else "the model thinks in circles"
         )
-        text = f"the model's answer is empty ({why})"
-        raise BackendError(Kind.EMPTY, text, "try another model for this tool")
-    return answer.but(text=text)
+        return BackendError(Kind.REPEATS, f"{text} (asked twice)", "try another model for this tool")
+    why = "the task may be too much for it"
+    if answer.cut_off:
+        why = "it spent `max_output_tokens` on thinking"
+    elif answer.thought:
+        why = "it only thought"
+    return BackendError(Kind.EMPTY, f"the model's answer is empty ({why})", "try another model for this tool")

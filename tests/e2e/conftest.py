@@ -58,6 +58,14 @@ def facts(client: Claude) -> ClientFacts:
 
 
 @pytest.fixture(scope="session")
+def mcp_tools(parts: RealParts) -> RealParts:
+    """The protocol's own conformance suite and Inspector, and the Node.js that runs them."""
+    for name in ("node", "conformance", "inspector"):
+        _require(parts, name)
+    return parts
+
+
+@pytest.fixture(scope="session")
 def stack(parts: RealParts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """LiteLLM in front of llama.cpp, one for the whole run (with xdist: one per worker)."""
     _require(parts, "stack")

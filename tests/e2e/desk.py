@@ -99,11 +99,17 @@ class Desk:
     home: Home
     api: MessagesApi
 
-    def ask(self, conversation: str = "main", *, args: Sequence[str] = (), **env: str) -> Transcript:
+    def ask(
+        self, conversation: str = "main", *, args: Sequence[str] = (), timeout: float = 90, **env: str
+    ) -> Transcript:
         """Run the client in print mode on the script of `conversation`; `env` is added to the environment."""
         everything = {**self._client_env(), **env}
         return self.client.run(
-            planted(conversation, "Begin."), env=everything, cwd=self.home.project, args=args
+            planted(conversation, "Begin."),
+            env=everything,
+            cwd=self.home.project,
+            args=args,
+            timeout=timeout,
         )
 
     def mcp_list(self, **env: str) -> str:

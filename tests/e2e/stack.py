@@ -88,6 +88,25 @@ def running_litellm(
         yield _with_retries(start, folder, servers)
 
 
+@contextmanager
+def running_llama(parts: RealParts, folder: Path, *, context_tokens: int) -> Iterator[str]:
+    """Start a llama.cpp of its own with a context of that size; gives its url."""
+
+    def start(attempt: Path, servers: ExitStack) -> str:
+        port, _ = _free_ports()
+        log = attempt / "llama-server.log"
+        # One thread: two wait for each other at every step, for seconds where the machine does other work.
+        small = ("--ctx-size", str(context_tokens), "--parallel", "1", "--threads", "1")
+        options = (*_llama_options(port), *small)
+        command = [str(parts.llama_server), "--model", str(parts.model), *options]
+        process = servers.enter_context(_server(command, log, _environment(attempt)))
+        _wait_until_ready(f"http://127.0.0.1:{port}/health", process, log)
+        return f"http://127.0.0.1:{port}"
+
+    with ExitStack() as servers:
+        yield _with_retries(start, folder, servers)
+
+
 def _with_retries(start: Callable[[Path, ExitStack], _Started], folder: Path, servers: ExitStack) -> _Started:
     """A free port can be taken before its server binds it, so a failed start is tried again on others."""
     for attempt in range(1, _START_TRIES + 1):

@@ -11,6 +11,7 @@ from server_process import COMMAND, ServerProcess, write_config
 from supervisor_mcp import settings
 from supervisor_mcp.calls import Call
 from supervisor_mcp.core import Core, Result
+from supervisor_mcp.folders import Folders
 
 StartServer = Callable[..., ServerProcess]
 MakeCore = Callable[[dict[str, Any]], Core]
@@ -22,9 +23,9 @@ def new_backend() -> Iterator[Callable[..., FakeBackend]]:
     """Starts fake backends: `new_backend(answer="…")`."""
     servers = []
 
-    def start(*, port: int = 0, **behaviour: Any) -> FakeBackend:
+    def start(*, port: int = 0, certificate: Any = None, **behaviour: Any) -> FakeBackend:
         backend = FakeBackend(**behaviour)
-        servers.append(FakeServer(backend, port))
+        servers.append(FakeServer(backend, port, certificate))
         return backend
 
     yield start
@@ -73,3 +74,15 @@ def ask(make_core: MakeCore) -> AskCore:
         return core.call(tool, arguments, Call())
 
     return run
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Folders:
+    """Folders to keep things in."""
+    return Folders(state=str(tmp_path / "state"), cache=str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def serve(kept: Folders) -> Callable[..., Core]:
+    """Makes a core with a config over the defaults, which keeps things in those folders."""
+    return lambda config: Core(settings.from_mapping(settings.merge(config)), folders=kept)

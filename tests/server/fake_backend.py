@@ -3,12 +3,14 @@
 import json
 import select
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 HANG_SECONDS = 30.0
@@ -42,15 +44,27 @@ class FakeBackend:
     finish: str = "stop"
     key: str | None = None
     context_length: int | None = 131_072
+    tokens: tuple[int, int] | None = None  # of prompt and answer; None: two for each word
+    thought: str = ""
+    deployments: list[dict[str, Any]] | None = None  # /model/info of a LiteLLM; None: this key may not see it
+    served_by: str = "openai"  # `owned_by` of the models
+    extra: dict[str, Any] = field(default_factory=dict)  # what else a path answers, or does
     fault: "Callable[[Handler], None] | None" = None
     seen: list[Seen] = field(default_factory=list)
     disconnected: threading.Event = field(default_factory=threading.Event)
     reached: threading.Event = field(default_factory=threading.Event)
+    connections: int = 0
+    scheme: str = "http"
     port: int = 0
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
+
+    def counted(self, body: Any) -> tuple[int, int]:
+        """The tokens of the prompt in `body` and of the answer."""
+        words = sum(len(message["content"].split()) for message in body["messages"])
+        return self.tokens or (2 * words, 2 * len(self.answer.split()))
 
     def asked(self, path: str) -> list[Seen]:
         return [request for request in self.seen if request.path == path]
@@ -60,10 +74,16 @@ class Handler(BaseHTTPRequestHandler):
     """Answers as the real servers were seen to."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # as the real servers do; else kept connections wait for each other
     backend: FakeBackend
+    body: Any = None
 
     def log_message(self, *_arguments: object) -> None:
         """Keep the test's output clean."""
+
+    def setup(self) -> None:
+        self.backend.connections += 1
+        super().setup()
 
     def do_GET(self) -> None:
         self._serve(None)
@@ -83,13 +103,17 @@ class Handler(BaseHTTPRequestHandler):
     def send_completion(self, *, stream: bool) -> None:
         """The backend's answer, whole or in the events of a stream."""
         backend = self.backend
+        prompt_tokens, answer_tokens = backend.counted(self.body)
+        usage = {"prompt_tokens": prompt_tokens, "completion_tokens": answer_tokens}
         if not stream:
             message = {"role": "assistant", "content": backend.answer}
-            self.send_json(200, {"choices": [{"finish_reason": backend.finish, "message": message}]})
+            choice = {"finish_reason": backend.finish, "message": message}
+            self.send_json(200, {"choices": [choice], "usage": usage})
             return
         half = len(backend.answer) // 2
         deltas = [
             {"role": "assistant"},
+            *([{"reasoning_content": backend.thought}] if backend.thought else []),
             {"content": backend.answer[:half]},
             {"content": backend.answer[half:]},
         ]
@@ -97,28 +121,65 @@ class Handler(BaseHTTPRequestHandler):
         events = [
             {"choices": [choice]} for choice in [*choices, {"delta": {}, "finish_reason": backend.finish}]
         ]
-        usage = {"choices": [], "usage": {"total_tokens": 5}}
-        self.send_bytes(200, b"".join(map(event, [*events, usage])) + b"data: [DONE]\n\n")
+        events.append({"choices": [], "usage": usage})
+        self.send_bytes(200, b"".join(map(event, events)) + b"data: [DONE]\n\n")
 
-    def wait_for_disconnect(self, seconds: float = HANG_SECONDS) -> None:
-        """Sleep until the client goes away, and note that it did."""
+    def send_ollama_answer(self) -> None:
+        """The backend's answer in Ollama's lines."""
+        backend = self.backend
+        half = len(backend.answer) // 2
+        messages = [{"content": backend.answer[:half]}, {"content": backend.answer[half:]}]
+        if backend.thought:
+            messages.insert(0, {"content": "", "thinking": backend.thought})
+        lines: list[dict[str, Any]] = [{"message": message, "done": False} for message in messages]
+        prompt_tokens, answer_tokens = backend.counted(self.body)
+        counts = {"prompt_eval_count": prompt_tokens, "eval_count": answer_tokens}
+        last = {"message": {"content": ""}, "done": True, "done_reason": backend.finish, **counts}
+        self.send_bytes(200, b"".join(json.dumps(line).encode() + b"\n" for line in [*lines, last]))
+
+    def send_pieces(self, *pieces: bytes, pause: float = 0.0) -> None:
+        """A chunked reply, piece by piece, without its end."""
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for piece in pieces:
+            self._send_chunk(piece)
+            time.sleep(pause)
+
+    def send_pieces_on(self, *pieces: bytes) -> None:
+        """More of a chunked reply, and its end."""
+        for piece in (*pieces, b""):
+            self._send_chunk(piece)
+
+    def _send_chunk(self, data: bytes) -> None:
+        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+
+    def wait_for_disconnect(self, seconds: float = HANG_SECONDS) -> bool:
+        """Sleep until the client goes away, and note that it did; False when it stayed so long."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             readable, _, _ = select.select([self.connection], [], [], 0.05)
-            if readable and not self.connection.recv(1, socket.MSG_PEEK):
+            peek = 0 if isinstance(self.connection, ssl.SSLSocket) else socket.MSG_PEEK
+            if readable and not self.connection.recv(1, peek):
                 self.backend.disconnected.set()
                 self.close_connection = True
-                return
+                return True
+        return False
 
     def _serve(self, body: Any) -> None:
-        backend = self.backend
+        backend, self.body = self.backend, body
         backend.seen.append(
             Seen(self.path, {name.lower(): text for name, text in self.headers.items()}, body)
         )
         backend.reached.set()
+        self.body = body
         with suppress(ConnectionError):
             if self.path in ("/v1/chat/completions", "/api/chat") and backend.fault is not None:
                 backend.fault(self)
+            elif callable(extra := backend.extra.get(self.path)):
+                extra(self)
+            elif extra is not None:
+                self.send_json(200, extra)
             elif not self._refuse_key():
                 self._route(body)
 
@@ -138,19 +199,21 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/v1/models" and backend.models is None:
             self.send_json(500, {"detail": "Internal Server Error"})
         elif self.path == "/v1/models":
-            self.send_json(200, {"data": [{"id": name, "object": "model"} for name in backend.models]})
+            models = [{"id": name, "owned_by": backend.served_by} for name in backend.models]
+            self.send_json(200, {"data": models})
+        elif self.path == "/model/info" and backend.deployments is not None:
+            self.send_json(200, {"data": backend.deployments})
         elif self.path in ("/api/tags", "/api/ps"):
             names = backend.models if self.path == "/api/tags" else backend.models[:1]
             self.send_json(200, {"models": [{"name": name} for name in names]})
-        elif self.path.startswith("/api/") and body["model"] not in backend.models:
-            self.send_json(404, {"error": f"model '{body['model']}' not found"})
+        elif self.path.startswith("/api/") and (body is None or body["model"] not in backend.models):
+            self.send_json(404, {"error": f"model '{body and body['model']}' not found"})
         elif self.path == "/api/show" and backend.context_length is None:
             self.send_json(404, {"error": "not here"})
         elif self.path == "/api/show":
             self.send_json(200, {"model_info": {"llama.context_length": backend.context_length}})
         elif self.path == "/api/chat":
-            message = {"role": "assistant", "content": backend.answer}
-            self.send_json(200, {"message": message, "done": True, "done_reason": backend.finish})
+            self.send_ollama_answer()
         elif self.path != "/v1/chat/completions":
             self.send_json(404, {"detail": "Not Found"})
         elif body["model"] not in backend.models:
@@ -171,9 +234,16 @@ class FakeServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, backend: FakeBackend, port: int = 0) -> None:
+    def __init__(
+        self, backend: FakeBackend, port: int = 0, certificate: tuple[Path, Path] | None = None
+    ) -> None:
         handler = type("BoundHandler", (Handler,), {"backend": backend})
         super().__init__(("127.0.0.1", port), handler)
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            self.socket = context.wrap_socket(self.socket, server_side=True)
+            backend.scheme = "https"
         backend.port = self.server_address[1]
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
@@ -194,6 +264,12 @@ def ollama(backend: FakeBackend, **keys: Any) -> dict[str, Any]:
 def openai(backend: FakeBackend, **keys: Any) -> dict[str, Any]:
     """A config entry for `backend` as a plain OpenAI-compatible server."""
     return {"name": "llama-swap", "kind": "openai", "url": backend.url, **keys}
+
+
+def deployment(name: str, api_base: str | None, model: str = "openai/x", **info: Any) -> dict[str, Any]:
+    """One entry of LiteLLM's /model/info."""
+    params = {"model": model, **({"api_base": api_base} if api_base else {})}
+    return {"model_name": name, "litellm_params": params, "model_info": info}
 
 
 def hang(handler: Handler) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import queue
+import re
 import subprocess
 import sys
 import threading
@@ -106,6 +107,13 @@ def text_of(result: dict[str, Any]) -> str:
     (content,) = result["content"]
     assert content["type"] == "text"
     return str(content["text"])
+
+
+def said(text: str) -> str:
+    """What a model said: a result without its last line, which tells model, backend, tokens and seconds."""
+    last = re.search(r"\n+\[[^\[\]\n]+ on [^\[\]\n]+ · \d+\.\d s\]$", text)
+    assert last is not None, text
+    return text[: last.start()]
 
 
 def write_config(folder: Path, config: dict[str, Any]) -> Path:

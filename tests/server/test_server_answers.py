@@ -3,25 +3,26 @@
 import json
 
 import pytest
-from fake_backend import FakeBackend, event, litellm, ollama, openai, say_raw
+from fake_backend import FakeBackend, deployment, event, litellm, ollama, openai, say_raw
+from server_process import said
 
 from supervisor_mcp.answers import cleaned
 
 
 def test_an_answer_comes_back_as_the_plain_text_it_is(ask, backend):
     result = ask({"backends": [litellm(backend)]})
-    assert (result.text, result.is_error) == ("The capital of France is Paris.", False)
+    assert (said(result.text), result.is_error) == ("The capital of France is Paris.", False)
 
 
 def test_a_server_that_does_not_stream_is_understood_as_well(ask, backend):
     backend.fault = lambda handler: handler.send_completion(stream=False)
-    assert ask({"backends": [openai(backend)]}).text == "The capital of France is Paris."
+    assert said(ask({"backends": [openai(backend)]}).text) == "The capital of France is Paris."
 
 
 def test_a_stream_with_comments_and_names_of_events_is_read(ask, backend):
     chunk = event({"choices": [{"delta": {"content": "Paris"}, "finish_reason": "stop"}]})
     backend.fault = say_raw(b": ping\r\n\r\nevent: message\n" + chunk + b": ping\n\ndata: [DONE]\n\n")
-    assert ask({"backends": [openai(backend)]}).text == "Paris"
+    assert said(ask({"backends": [openai(backend)]}).text) == "Paris"
 
 
 @pytest.mark.parametrize("entry", [litellm, openai])
@@ -41,8 +42,8 @@ def test_an_openai_server_gets_model_system_prompt_key_and_limits(ask, backend, 
 def test_ollama_is_asked_by_its_own_names_with_a_context_that_fits(ask, new_backend):
     backend = new_backend(models=["llama3.1:8b"])
     entry = ollama(backend, models={"local-llama": "llama3.1:8b"})
-    assert ask({"backends": [entry]}).text == "The capital of France is Paris."
-    assert ask({"backends": [entry]}, prompt="word " * 12_000).text == "The capital of France is Paris."
+    assert said(ask({"backends": [entry]}).text) == "The capital of France is Paris."
+    assert said(ask({"backends": [entry]}, prompt="word " * 12_000).text) == "The capital of France is Paris."
     short, long = backend.asked("/api/chat")
     assert short.body["model"] == "llama3.1:8b"
     assert (short.body["options"]["num_ctx"], long.body["options"]["num_ctx"]) == (8192, 32_768)
@@ -103,10 +104,10 @@ def test_a_key_file_is_read_when_only_its_owner_can(ask, backend, tmp_path):
     assert not ask({"backends": [litellm(backend, api_key={"file": str(key_file)})]}).is_error
 
 
-def test_an_answer_cut_off_by_the_token_limit_says_so_in_its_last_line(ask, backend):
+def test_an_answer_cut_off_by_the_token_limit_says_so_at_its_end(ask, backend):
     backend.finish = "length"
     result = ask({"backends": [litellm(backend)]})
-    assert result.text.splitlines()[-1].startswith("[Cut off at 4096 tokens")
+    assert said(result.text).splitlines()[-1].startswith("[Cut off at 4096 tokens")
     assert not result.is_error
 
 
@@ -139,7 +140,7 @@ def test_a_long_answer_comes_in_pages_that_add_up_to_it(make_core, ask, backend)
         token = call.partition('code="')[2].partition('"')[0]
         assert f'call ask_coding_model(code="{token}", question="{token}")' in call
         text = ask(core, "ask_coding_model", code=token, question=token).text
-    assert "\n".join([*pages, text]) == backend.answer
+    assert "\n".join([*pages, said(text)]) == backend.answer
     assert all(len(page) <= 1000 for page in pages)
     assert len(backend.asked("/v1/chat/completions")) == 1
 
@@ -152,7 +153,7 @@ def test_a_page_that_is_no_longer_kept_is_an_error_that_says_so(ask, backend):
 
 def test_the_oldest_rests_of_long_answers_are_forgotten_first(make_core, ask, backend, monkeypatch):
     monkeypatch.setattr("supervisor_mcp.pages.MAX_KEPT_CHARS", 5000)
-    backend.answer = "x" * 4000
+    backend.answer = " ".join(str(number) for number in range(1000))
     tools = {"ask_local_llama": {"max_output_chars": 1000}}
     core = make_core({"backends": [litellm(backend)], "tools": tools})
     tokens = [ask(core).text.rpartition('prompt="')[2].partition('"')[0] for _ in range(2)]
@@ -185,15 +186,27 @@ def test_a_missing_argument_is_named(ask, backend):
 
 
 def test_the_overview_tells_backends_models_and_which_tool_uses_what(ask, new_backend):
-    proxy = new_backend(models=["local-llama", "local-code"])
+    proxy = new_backend(
+        models=["local-llama", "local-code"],
+        deployments=[deployment("local-llama", "http://127.0.0.1:8080/v1", max_input_tokens=8192)],
+    )
     home: FakeBackend = new_backend(models=["qwen2.5-coder:7b", "llama3.1:8b"])
     entry = ollama(home, models={"local-llama": "llama3.1:8b"})
     result = ask({"backends": [litellm(proxy), entry]}, "list_available_local_models")
     assert not result.is_error
     assert result.text.splitlines() == [
-        f"litellm (litellm, {proxy.url}) serves local-code, local-llama",
-        f"ollama (ollama, {home.url}) serves llama3.1:8b, qwen2.5-coder:7b (loaded)",
-        "ask_local_llama: local-llama on litellm, ollama",
+        (
+            f"litellm (litellm, {proxy.url}) serves local-code (not known to be local), "
+            "local-llama (local, context of 8192 tokens)"
+        ),
+        (
+            f"ollama (ollama, {home.url}) serves llama3.1:8b (local, context of 131072 tokens, cold), "
+            "qwen2.5-coder:7b (local, context of 131072 tokens, loaded)"
+        ),
+        (
+            "ask_local_llama, summarize_files, ask_about_files, classify, extract: "
+            "local-llama on litellm, ollama"
+        ),
         "ask_coding_model: local-coder is not served now; nearest name: local-code",
     ]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from supervisor_mcp import settings
+from supervisor_mcp import arguments, settings
 from supervisor_mcp.records import Record
 from supervisor_mcp.settings import SettingsError
 
@@ -37,6 +37,10 @@ def test_the_defaults_follow_the_schema_and_the_servers_own_checks():
     assert [tool.name for tool in found.tools] == [
         "ask_local_llama",
         "ask_coding_model",
+        "summarize_files",
+        "ask_about_files",
+        "classify",
+        "extract",
         "list_available_local_models",
     ]
 
@@ -64,6 +68,29 @@ def test_a_tool_is_added_with_a_description_and_a_model():
     user = {"tools": {"ask_translator": {"description": "Translates.", "model": "local-llama"}}}
     tool = settings.from_mapping(settings.merge(user)).tools[-1]
     assert (tool.name, tool.kind, list(tool.arguments)) == ("ask_translator", "prompt", ["prompt"])
+
+
+def test_a_tool_that_reads_files_is_added_likewise_and_words_its_arguments():
+    user = {
+        "tools": {
+            "sum_up_logs": {
+                "kind": "summarize",
+                "description": "Sums up logs.",
+                "model": "local-llama",
+                "arguments": {"paths": "Log files."},
+            }
+        }
+    }
+    tool = settings.from_mapping(settings.merge(user)).tools[-1]
+    assert tool.max_input_chars == 4_000_000
+    schema = arguments.schema(tool)
+    assert schema["properties"]["paths"] == {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Log files.",
+    }
+    assert list(schema["properties"]) == ["paths", "focus", "words"]
+    assert schema["required"] == ["paths"]
 
 
 @pytest.mark.parametrize("url", ["http://koala:4000/", "http://koala:4000/v1", "http://koala:4000/v1/"])
@@ -97,6 +124,7 @@ def test_a_url_with_its_usual_ending_means_the_same_server(url):
         ({"tools": {"x": {"description": "d" * 2049, "model": "m"}}}, "the client cuts it"),
         ({"tools": {"x": {"description": "d", "model": "m", "arguments": {}}}}, "at least one argument"),
         ({"tools": {"ask_coding_model": {"template": "{code}"}}}, "leaves out {question}"),
+        ({"tools": {"extract": {"arguments": {"path": "x"}}}}, "`tools.extract.arguments.path` is no argument of"),
         ({"tools": {"ask_local_llama": {"max_output_chars": 10}}}, "must be a whole number from 200"),
         ({"tools": {"ask_local_llama": {"enabled": "no"}}}, "must be true or false"),
         ({"tools": {"ask_local_llama": {"model": " "}}}, "must be a text that is not empty"),

@@ -1,6 +1,7 @@
 """`install`: plan, show, apply, verify. `diff` is the same without the last two."""
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,7 @@ class Choices:
 
     scope: ScopeName = ScopeName.USER
     urls: Mapping[str, str] = field(default_factory=dict)
+    server: Mapping[str, str | None] = field(default_factory=dict)
     mcp_target: McpTarget | None = None
     only: tuple[Group, ...] = ()
     overwrite: bool = False
@@ -58,7 +60,7 @@ def work_out(layout: Layout, choices: Choices) -> Prospect:
         UserError: the config, or a file that would be edited, is not in order.
     """
     engine = Engine(layout, layout.scope(choices.scope))
-    draft = config_file.draft(layout.config, choices.urls)
+    draft = config_file.draft(layout.config, choices.urls, choices.server)
     compiled = compile_config(layout, draft.after)
     manifest = engine.manifest()
     options = _options(engine, manifest, choices)
@@ -183,7 +185,10 @@ def _result(prospect: Prospect, *, dry_run: bool, backup: str | None) -> Result:
         "config": str(settings.path),
         "server": settings.server_name,
         "program": None if shutil.which("supervisor-setup") else _program(),
-        "backends": [] if dry_run or not prospect.pending else _probed(settings),
+        "backends": [] if dry_run or not prospect.pending or settings.server_url else _probed(settings),
+        "server_url": settings.server_url,
+        "token_env": settings.server_token_env,
+        "token_set": bool(os.environ.get(settings.server_token_env)),
     }
     return Result("install", data)
 

@@ -2,67 +2,59 @@
 
 import difflib
 import json
-from collections.abc import Mapping
+import time
 from typing import Any
 
 from supervisor_mcp import keys
-from supervisor_mcp.backends import exchange
+from supervisor_mcp.backends import exchange, places, retries
+from supervisor_mcp.backends.breaker import Breaker
 from supervisor_mcp.backends.exchange import Reply, Request
 from supervisor_mcp.backends.failures import BackendError, Kind
+from supervisor_mcp.backends.kept import Kept
+from supervisor_mcp.backends.places import Place
+from supervisor_mcp.backends.pool import Pool
+from supervisor_mcp.backends.reader import Reader
+from supervisor_mcp.backends.values import Answer, ModelInfo, Prompt
 from supervisor_mcp.calls import Call
-from supervisor_mcp.records import Record
 from supervisor_mcp.settings_types import Backend as BackendSettings
+
+__all__ = ["Answer", "Backend", "ModelInfo", "Prompt", "listed", "quoted"]
 
 PROBE_SECONDS = 5.0
 QUOTED_CHARS = 300
 CONTEXT_HINT = "raise the context size of the model's server, or name a model with a larger one"
 _NAMES_SHOWN = 20
-
-
-class Prompt(Record):
-    """What a model is asked. `max_tokens` bounds the answer; a JSON Schema in `schema` binds its form."""
-
-    model: str
-    system: str
-    user: str
-    max_tokens: int
-    temperature: float | None
-    schema: Mapping[str, Any] | None = None
-
-
-class Answer(Record):
-    """What a model said; `cut_off` when it stopped at `max_tokens` and not because it was done.
-
-    The tokens are as the server counted them, None where it does not tell.
-    """
-
-    text: str
-    cut_off: bool
-    prompt_tokens: int | None = None
-    answer_tokens: int | None = None
-
-
-class ModelInfo(Record):
-    """What a backend tells of one of its models; None where it does not.
-
-    `local` is whether it runs on the user's own machines, and `why` how that is known.
-    """
-
-    name: str
-    local: bool | None = None
-    why: str = ""
-    context_tokens: int | None = None
-    loaded: bool | None = None
+_PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
 
 
 class Backend:
     """A server of models. Methods raise BackendError for every failure, and CallCancelled."""
 
+    last_resort = False
+    """Whether it is asked only when no other can be reached."""
+
     def __init__(self, settings: BackendSettings) -> None:
         self.settings = settings
+        self.breaker = Breaker()
+        self.kept = Kept()
+        self._pool = Pool()
+        self._context_limits: dict[str, int] = {}  # as the errors of the server told them
 
     def ask(self, prompt: Prompt, call: Call) -> Answer:
         """The model's answer to `prompt`, whose model goes by its name on this backend."""
+        try:
+            return self.answer(prompt, call)
+        except BackendError as error:
+            failure = error.failure
+            if failure.kind is Kind.MODEL:
+                raise self.unknown_model(prompt.model, error, call) from error
+            if failure.kind is Kind.CONTEXT and failure.context_tokens is not None:
+                self._context_limits[prompt.model] = failure.context_tokens
+                self.kept.forget(("info", prompt.model))
+            raise
+
+    def answer(self, prompt: Prompt, call: Call) -> Answer:
+        """As `ask`, with errors as they are."""
         raise NotImplementedError
 
     def model_names(self, call: Call) -> list[str]:
@@ -73,41 +65,89 @@ class Backend:
         """Those of the models that answer without loading first; empty when the server cannot tell."""
         return []
 
-    def model_info(self, model: str, call: Call) -> ModelInfo:  # noqa: ARG002 # only some kinds can tell
-        """What is known of a model, by its name on this backend."""
-        return ModelInfo(name=model)
+    def model_info(self, model: str, call: Call) -> ModelInfo:
+        """What is known of a model, by its name on this backend; asked again after a while."""
+        return self.kept.get(("info", model), lambda: self._info(model, call))
+
+    def look_up(self, model: str, call: Call) -> ModelInfo:
+        """As `model_info`, from the server and without what config.yaml says."""
+        raise NotImplementedError
 
     def refusal(self, reply: Reply, *, key_sent: bool) -> BackendError:
         """What an HTTP error means here."""
         raise NotImplementedError
 
-    def request(
-        self, path: str, body: "dict[str, Any] | None", call: Call, *, seconds: float, doing: str
-    ) -> "dict[str, Any]":
-        """Send `body` (a GET without one) and return the JSON object that came back.
+    def key(self) -> str | None:
+        """The API key; None when there is none."""
+        return keys.read(self.settings)
 
-        `seconds` bound the whole exchange; `doing` tells the client what is being waited for.
+    def own_place(self) -> Place:
+        """Where the server itself stands."""
+        return places.of_url(self.settings.url)
+
+    def request(self, path: str, body: "dict[str, Any] | None", call: Call) -> "dict[str, Any]":
+        """Send `body` (a GET without one) and return the JSON object that came back, soon or not at all."""
+        key = self.key()
+        request = self._request(path, body, key).but(seconds=PROBE_SECONDS)
+        return self.json_object(self._attempt(request, call, key, None))
+
+    def stream(self, path: str, body: "dict[str, Any]", call: Call, reader: Reader) -> None:
+        """Ask a model: send `body`, and have `reader` take the lines that come back.
+
+        What may be over in a moment is tried again.
         """
-        return self.json_object(self.fetch(path, body, call, seconds=seconds, doing=doing))
+        key = reader.key = self.key()
+        request = self._request(path, body, key).but(doing=f"{body['model']} on {self.settings.name}")
 
-    def fetch(
-        self, path: str, body: "dict[str, Any] | None", call: Call, *, seconds: float, doing: str
-    ) -> Reply:
-        """As `request`, with what came back as it is."""
-        key = keys.read(self.settings)
-        request = Request(
-            url=self.settings.url + path,
+        def attempt() -> Reply:
+            return self._attempt(request, call, key, reader)
+
+        if self.breaker.calm:
+            retries.retried(attempt, call, until=request.started + request.seconds)
+        else:
+            attempt()
+
+    def _request(self, path: str, body: "dict[str, Any] | None", key: str | None) -> Request:
+        settings = self.settings
+        return Request(
+            url=settings.url + path,
             body=None if body is None else json.dumps(body).encode("ascii"),
             headers={"Authorization": f"Bearer {key}"} if key else {},
-            connect_seconds=self.settings.connect_timeout,
-            seconds=seconds,
+            connect_seconds=settings.connect_timeout,
+            seconds=settings.timeout,
+            idle_seconds=settings.idle_timeout,
+            started=time.monotonic(),
+            doing=settings.name,
         )
-        reply = exchange.send(request, call, doing)
+
+    def _attempt(self, request: Request, call: Call, key: str | None, reader: Reader | None) -> Reply:
+        self.breaker.enter()
+        began = time.monotonic()
+        try:
+            reply = exchange.send(request, call, self._pool, self.breaker.succeeded, reader)
+        except BackendError as error:
+            self.breaker.failed(error.failure, time.monotonic() - began)
+            raise
+        except BaseException:  # a cancelled call shows nothing, and a bug must not leave the breaker waiting
+            self.breaker.left()
+            raise
         if key:  # servers like to quote it in their errors
-            reply = Reply(status=reply.status, body=keys.redact(reply.body, key))
-        if reply.status != 200:
-            raise self.refusal(reply, key_sent=bool(key))
-        return reply
+            reply = reply.but(body=keys.redact(reply.body, key))
+        if reply.status == 200:
+            return reply
+        refusal = self.refusal(reply, key_sent=bool(key))
+        if reply.status in _PASSING_STATUSES and refusal.failure.kind in (Kind.BUSY, Kind.BROKEN):
+            refusal.soon_over(_retry_after(reply))
+        raise refusal
+
+    def _info(self, model: str, call: Call) -> ModelInfo:
+        info = self.look_up(model, call)
+        limit = self._context_limits.get(model)
+        if limit is not None:
+            info = info.but(context_tokens=limit)
+        if self.settings.local is not None:
+            info = info.but(local=self.settings.local, why=f"`local` of {self.settings.name} in config.yaml")
+        return info
 
     def json_object(self, reply: Reply) -> "dict[str, Any]":
         """The reply's body, which must be a JSON object."""
@@ -115,6 +155,14 @@ class Backend:
         if not isinstance(data, dict):
             raise BackendError(Kind.BROKEN, "answered with something that is not JSON", self.url_hint())
         return data
+
+    def broke_off(self) -> BackendError:
+        """The error of an answer without an end."""
+        return BackendError(Kind.BROKEN, "broke off its answer", f"look into the log of {self.settings.name}")
+
+    def no_message(self) -> BackendError:
+        """The error of an answer that is none."""
+        return BackendError(Kind.BROKEN, "answered without a message", self.url_hint())
 
     def key_hint(self) -> str:
         """How the user gives the key."""
@@ -164,3 +212,9 @@ def quoted(reply: Reply) -> str:
     text = message if isinstance(message, str) else reply.text()
     line = " ".join(text.split()).rstrip(".")
     return line if len(line) <= QUOTED_CHARS else line[:QUOTED_CHARS] + "…"
+
+
+def _retry_after(reply: Reply) -> float | None:
+    """The seconds that the server asks to wait; None when it does not, or names a date."""
+    given = reply.headers.get("Retry-After", "")
+    return float(given) if given.isascii() and given.isdigit() else None

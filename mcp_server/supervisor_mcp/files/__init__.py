@@ -1,1 +1,1 @@
-"""What the tools that take paths may read, and how it is read: nothing leaves the folders, no secret is shown."""
+"""Files of the user's project: found, opened without ever leaving it, and read unless they look secret."""

