@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from embedded_model import EmbeddedModel
 from fake_backend import FakeBackend, FakeServer
 from server_process import COMMAND, ServerProcess, write_config
 
@@ -86,3 +87,31 @@ def kept(tmp_path: Path) -> Folders:
 def serve(kept: Folders) -> Callable[..., Core]:
     """Makes a core with a config over the defaults, which keeps things in those folders."""
     return lambda config: Core(settings.from_mapping(settings.merge(config)), folders=kept)
+
+
+@pytest.fixture
+def new_model(tmp_path: Path) -> Iterator[Callable[..., EmbeddedModel]]:
+    """Makes models: `new_model(load_seconds=1)`; none may leave a process behind."""
+    made = []
+
+    def make(**behaviour: Any) -> EmbeddedModel:
+        made.append(EmbeddedModel(tmp_path, **behaviour))
+        return made[-1]
+
+    yield make
+    for model in made:
+        assert model.is_gone(), f"left behind: {model.processes()}"
+
+
+@pytest.fixture
+def core_of(new_model: Callable[..., EmbeddedModel]) -> Iterator[Callable[..., Core]]:
+    """Makes cores, which are closed before anybody looks for what the models left behind."""
+    cores = []
+
+    def make(config: dict[str, Any], **keys: Any) -> Core:
+        cores.append(Core(settings.from_mapping(settings.merge(config)), **keys))
+        return cores[-1]
+
+    yield make
+    for core in cores:
+        core.close()

@@ -3,11 +3,19 @@
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from supervisor_mcp.backends import Prompt
+from supervisor_mcp.calls import Call, CallCancelled
+from supervisor_mcp.core import Core
+from supervisor_mcp.embedded.backend import EmbeddedBackend
+from supervisor_mcp.settings_types import Embedded
+
+PROMPT = {"prompt": "What is the capital of France?"}
 FAKE = Path(__file__).with_name("fake_llama_server.py")
 
 
@@ -82,3 +90,52 @@ def is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def asked(core: Core, tool: str = "ask_local_llama", call: Call | None = None, **arguments: Any) -> str:
+    """The text of a call that must succeed."""
+    result = core.call(tool, arguments or PROMPT, call or Call())
+    assert not result.is_error, result.text
+    return result.text
+
+
+def failed(core: Core, call: Call | None = None) -> str:
+    """The text of a call that must fail."""
+    result = core.call("ask_local_llama", PROMPT, call or Call())
+    assert result.is_error, result.text
+    return result.text
+
+
+class Background:
+    """A call that runs on a thread; `outcome` is its result or what it raised."""
+
+    def __init__(self, core: Core, tool: str = "ask_local_llama", **arguments: Any) -> None:
+        self.reports: list[str] = []
+        self.call = Call(lambda _, text: self.reports.append(text))
+        self.outcome: Any = None
+        self._thread = threading.Thread(target=self._run, args=(core, tool, arguments or PROMPT))
+        self._thread.start()
+
+    def _run(self, core: Core, tool: str, arguments: dict[str, Any]) -> None:
+        try:
+            self.outcome = core.call(tool, arguments, self.call)
+        except CallCancelled as cancelled:
+            self.outcome = cancelled
+
+    def end(self, seconds: float = 20.0) -> Any:
+        self._thread.join(seconds)
+        assert not self._thread.is_alive()
+        return self.outcome
+
+
+def embedded_backend(model: EmbeddedModel, start_seconds: float | None = None) -> EmbeddedBackend:
+    """The backend itself, which waits so long for a start."""
+    backend = EmbeddedBackend(Embedded(**model.config()["embedded"]), ["local-llama"])
+    if start_seconds is not None:
+        backend._engine._way.start_seconds = start_seconds
+    return backend
+
+
+def prompt() -> Prompt:
+    """Something to ask of it."""
+    return Prompt(model="small", system="", user="x", max_tokens=5, temperature=None)

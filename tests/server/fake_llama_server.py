@@ -1,8 +1,9 @@
 """Stands in for llama.cpp's server; what it does is written in the model file that it is given.
 
 A model file is `GGUF` and JSON: `load_seconds` before it listens, `lines` that it says instead and the
-`exit_code` it then ends with, `health` (the status of /health), `answer`, `answer_seconds`, `crash` (a signal
-at the next prompt), `stubborn` (SIGTERM does not end it). What happens goes into MODEL.log, an event a line.
+`exit_code` it then ends with, `health` (the status of /health), `answer`, `answer_seconds`, `refuse` (what it
+says to each prompt), `crash` (a signal at the next prompt), `stubborn` (SIGTERM does not end it). Events go
+into MODEL.log, one a line.
 """
 
 import json
@@ -59,6 +60,9 @@ class Handler(BaseHTTPRequestHandler):
         if not self.admitted():
             return
         log(event="prompt", pid=os.getpid(), model=body["model"], text=body["messages"][-1]["content"])
+        if "refuse" in BEHAVIOUR:
+            self.send_json(400, {"error": {"message": BEHAVIOUR["refuse"]}})
+            return
         if "crash" in BEHAVIOUR:
             os.kill(os.getpid(), BEHAVIOUR["crash"])
             time.sleep(5)
@@ -78,8 +82,6 @@ def main() -> int:
     time.sleep(BEHAVIOUR.get("load_seconds", 0))
     if "exit_code" in BEHAVIOUR:
         return int(BEHAVIOUR["exit_code"])
-    if "die" in BEHAVIOUR:
-        os.kill(os.getpid(), BEHAVIOUR["die"])
     with ThreadingHTTPServer((OPTIONS["--host"], int(OPTIONS["--port"])), Handler) as server:
         print(f"0.01 I srv  llama_server: listening on http://127.0.0.1:{server.server_port}", flush=True)  # noqa: T201 - likewise
         server.serve_forever()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,3 +138,43 @@ def serve(
 def finding(found: bool, *lines: int, answer: str = "") -> str:
     """An answer in the form that a question about files asks for."""
     return json.dumps({"found": found, "lines": list(lines), "answer": answer})
+
+
+FILE_TOOLS = {
+    "summarize_files": {"paths": ["."]},
+    "ask_about_files": {"paths": ["."], "question": "What is it?"},
+    "classify": {"paths": ["."], "labels": ["code", "text"]},
+    "extract": {"paths": ["."], "schema": {"type": "object", "properties": {"n": {"type": "integer"}}}},
+}
+
+
+def three_files(tmp_path: Path) -> Path:
+    """A project of three small files."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    for name in ("a.py", "b.py", "c.md"):
+        (folder / name).write_text(f"first line of {name}\nsecond line\n")
+    return folder
+
+
+def good(asked: Asked) -> str:
+    """A model that does what each tool asks for."""
+    if asked.schema is None:
+        return "It is a file."
+    if "label" in asked.schema["properties"]:
+        return json.dumps({"label": asked.schema["properties"]["label"]["enum"][0]})
+    if "found" in asked.schema["properties"]:
+        return finding(True, 1, answer="It is a file.")
+    return '{"n": 1}'
+
+
+def in_order(backend: FakeBackend, *replies):
+    """Answer with the replies in turn, then as a good model."""
+    left = list(replies)
+    lock = threading.Lock()
+
+    def reply(asked):
+        with lock:
+            return left.pop(0) if left else good(asked)
+
+    return scripted(backend, reply)

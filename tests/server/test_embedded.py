@@ -2,94 +2,25 @@
 
 import os
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from embedded_model import EmbeddedModel, is_alive, wait_until
+from embedded_model import PROMPT, Background, asked, failed, is_alive, wait_until
 from fake_backend import closed_port, litellm, ollama, refuse_with
 from server_process import said, text_of
 
-from supervisor_mcp import settings
-from supervisor_mcp.calls import Call, CallCancelled
-from supervisor_mcp.core import Core
+from supervisor_mcp.calls import Call
 
-PROMPT = {"prompt": "What is the capital of France?"}
-needs_proc = pytest.mark.skipif(
+pytestmark = pytest.mark.skipif(
     not Path("/proc/self/cmdline").exists(), reason="looks for processes in /proc"
 )
-pytestmark = needs_proc
 
 
 @pytest.fixture
-def new_model(tmp_path: Path) -> Iterator[Callable[..., EmbeddedModel]]:
-    """Makes models: `new_model(load_seconds=1)`; none may leave a process behind."""
-    made = []
-
-    def make(**behaviour: Any) -> EmbeddedModel:
-        made.append(EmbeddedModel(tmp_path, **behaviour))
-        return made[-1]
-
-    yield make
-    for model in made:
-        assert model.is_gone(), f"left behind: {model.processes()}"
-
-
-@pytest.fixture
-def model(new_model: Callable[..., EmbeddedModel]) -> EmbeddedModel:
+def model(new_model):
     """A model that does as it should."""
     return new_model()
-
-
-@pytest.fixture
-def core_of(new_model: Callable[..., EmbeddedModel]) -> Iterator[Callable[..., Core]]:
-    """Makes cores, which are closed before anybody looks for what the models left behind."""
-    cores = []
-
-    def make(config: dict[str, Any], **keys: Any) -> Core:
-        cores.append(Core(settings.from_mapping(settings.merge(config)), **keys))
-        return cores[-1]
-
-    yield make
-    for core in cores:
-        core.close()
-
-
-def asked(core: Core, tool: str = "ask_local_llama", call: Call | None = None, **arguments: Any) -> str:
-    result = core.call(tool, arguments or PROMPT, call or Call())
-    assert not result.is_error, result.text
-    return result.text
-
-
-def failed(core: Core, call: Call | None = None) -> str:
-    result = core.call("ask_local_llama", PROMPT, call or Call())
-    assert result.is_error, result.text
-    return result.text
-
-
-class Background:
-    """A call that runs on a thread; `outcome` is its result or what it raised."""
-
-    def __init__(self, core: Core, tool: str = "ask_local_llama", **arguments: Any) -> None:
-        self.reports: list[str] = []
-        self.call = Call(lambda _, text: self.reports.append(text))
-        self.outcome: Any = None
-        self._thread = threading.Thread(target=self._run, args=(core, tool, arguments or PROMPT))
-        self._thread.start()
-
-    def _run(self, core: Core, tool: str, arguments: dict[str, Any]) -> None:
-        try:
-            self.outcome = core.call(tool, arguments, self.call)
-        except CallCancelled as cancelled:
-            self.outcome = cancelled
-
-    def end(self, seconds: float = 20.0) -> Any:
-        self._thread.join(seconds)
-        assert not self._thread.is_alive()
-        return self.outcome
 
 
 # When it begins
@@ -310,182 +241,3 @@ def test_64_calls_at_once_start_one_process(core_of, new_model):
     assert {said(call.end(60).text) for call in calls} == {"It is Paris."}
     assert len(model.log("start")) == 1
     assert len(model.log("prompt")) == 64
-
-
-# A slow start
-
-
-def test_a_slow_start_is_reported(core_of, new_model):
-    model = new_model(load_seconds=0.5)
-    background = Background(core_of(model.config()))
-    background.end()
-    assert background.reports[0].startswith("waiting for small on embedded (starting it), 0 s")
-
-
-def test_a_cancelled_start_is_given_up_and_the_next_call_starts_anew(core_of, new_model):
-    model = new_model(load_seconds=30)
-    core = core_of(model.config())
-    background = Background(core)
-    model.started()
-    began = time.monotonic()
-    background.call.cancel()
-    assert isinstance(background.end(), CallCancelled)
-    assert time.monotonic() - began < 1
-    assert model.is_gone()
-    model.behave()
-    assert said(asked(core)) == "It is Paris."
-
-
-def test_a_start_goes_on_for_those_who_still_wait(new_model):
-    model = new_model(load_seconds=1)
-    backend = embedded_backend(model)
-    impatient, patient = Call(), Call()
-    outcomes: list[Any] = []
-
-    def use(call: Call) -> None:
-        try:
-            with backend._engine.running(call, "small") as process:
-                outcomes.append(process.port)
-        except CallCancelled:
-            outcomes.append("cancelled")
-
-    threads = [threading.Thread(target=use, args=(call,)) for call in (impatient, patient)]
-    for thread in threads:
-        thread.start()
-    model.started()
-    impatient.cancel()
-    for thread in threads:
-        thread.join(20)
-    assert outcomes[0] == "cancelled"
-    assert isinstance(outcomes[1], int)
-    assert len(model.log("start")) == 1
-    backend.close()
-
-
-def test_a_start_that_takes_too_long_is_ended(new_model):
-    model = new_model(load_seconds=30)
-    backend = embedded_backend(model, start_seconds=0.4)
-    with pytest.raises(Exception, match=r"cannot be started: it was not ready within 0\.4 s"):
-        backend.ask(prompt(), Call())
-    assert model.is_gone()
-
-
-def test_one_that_listens_and_never_gets_ready_is_ended_too(new_model):
-    model = new_model(health=503)
-    backend = embedded_backend(model, start_seconds=1.5)
-    with pytest.raises(Exception, match="was not ready within"):
-        backend.ask(prompt(), Call())
-    assert model.is_gone()
-
-
-def test_a_start_that_failed_slowly_is_not_tried_again_by_the_next_call(core_of, new_model):
-    model = new_model(load_seconds=0.4, exit_code=1)
-    core = core_of(model.config())
-    failed(core)
-    assert "not tried again for another" in failed(core)
-    assert len(model.log("start")) == 1
-
-
-# Crashes
-
-
-@pytest.mark.parametrize(
-    ("number", "words", "hint"),
-    [
-        (signal.SIGKILL, "was killed by signal 9, as when the memory runs out", "fewer `context_tokens`"),
-        (signal.SIGSEGV, "was killed by signal 11", "see what this says: "),
-    ],
-)
-def test_a_crash_in_the_middle_is_told_and_the_next_call_starts_anew(core_of, new_model, number, words, hint):
-    model = new_model(crash=number)
-    core = core_of(model.config())
-    text = failed(core)
-    assert f"crashed in the middle of its work: it {words}" in text
-    assert hint in text
-    model.behave()
-    assert said(asked(core)) == "It is Paris."
-
-
-def test_one_that_died_between_two_calls_is_started_again(core_of, model):
-    core = core_of(model.config())
-    asked(core)
-    os.kill(model.log("start")[0]["pid"], signal.SIGKILL)
-    assert model.is_gone()
-    assert said(asked(core)) == "It is Paris."
-
-
-def test_one_whose_keeper_was_killed_is_started_again(core_of, model):
-    core = core_of(model.config())
-    asked(core)
-    os.kill(model.log("start")[0]["parent"], signal.SIGKILL)
-    assert wait_until(lambda: not is_alive(model.log("start")[0]["pid"]))
-    assert said(asked(core)) == "It is Paris."
-
-
-def test_one_whose_keeper_does_nothing_any_more_is_ended_all_the_same(core_of, model, monkeypatch):
-    monkeypatch.setattr("supervisor_mcp.embedded.process._ENDING_SECONDS", 0.3)
-    core = core_of(model.config(idle_seconds=0.05))
-    asked(core)
-    os.kill(model.log("start")[0]["parent"], signal.SIGSTOP)
-    time.sleep(0.2)
-    assert said(asked(core)) == "It is Paris."
-    assert wait_until(lambda: not is_alive(model.log("start")[0]["pid"]))
-
-
-# What can be missing
-
-
-@pytest.mark.parametrize(
-    ("part", "content", "words"),
-    [
-        ("program", None, "is not a program"),
-        ("model", None, "cannot be read (No such file or directory)"),
-        ("model", b"PK\x03\x04 a zip file", "is not a GGUF file"),
-        ("model", b"", "is not a GGUF file"),
-    ],
-)
-def test_a_file_that_is_missing_or_wrong_is_named(core_of, model, part, content, words):
-    path = getattr(model, part)
-    path.unlink()
-    if content is not None:
-        path.write_bytes(content)
-    text = failed(core_of(model.config()))
-    assert f"cannot be started: {'the model ' if 'read' in words else ''}{path} {words}" in text
-    assert f"correct `{part}` under `embedded` in config.yaml" in text
-
-
-def test_a_program_that_cannot_run_here_is_told(core_of, model):
-    model.program.write_bytes(b"\x7fELF for another machine")
-    text = failed(core_of(model.config()))
-    assert f"its program does not run here: cannot run {model.program}: Exec format error" in text
-
-
-def test_a_program_that_says_nothing_helpful_is_quoted(core_of, new_model):
-    model = new_model(exit_code=3, lines=["0.01 I srv init: hello", "0.02 E srv load: it is Monday"])
-    text = failed(core_of(model.config()))
-    assert "cannot be started: it ended with code 3: it is Monday" in text
-    assert f"see what this says: {model.program} --model {model.model} --port 0" in text
-
-
-def test_when_no_process_can_be_started_it_says_so(core_of, model, monkeypatch):
-    def refuse(*_: Any, **__: Any) -> None:
-        raise BlockingIOError(11, "Resource temporarily unavailable")
-
-    monkeypatch.setattr("subprocess.Popen", refuse)
-    assert "cannot be started: Resource temporarily unavailable" in failed(core_of(model.config()))
-
-
-def embedded_backend(model: EmbeddedModel, start_seconds: float | None = None) -> Any:
-    from supervisor_mcp.embedded.backend import EmbeddedBackend
-    from supervisor_mcp.settings_types import Embedded
-
-    backend = EmbeddedBackend(Embedded(**model.config()["embedded"]), ["local-llama"])
-    if start_seconds is not None:
-        backend._engine._way.start_seconds = start_seconds
-    return backend
-
-
-def prompt() -> Any:
-    from supervisor_mcp.backends import Prompt
-
-    return Prompt(model="small", system="", user="x", max_tokens=5, temperature=None)

@@ -297,9 +297,7 @@ NO_LIBRARY = (
         ),
         (["terminate called after throwing an instance of 'std::bad_alloc'"], 134, "not enough", "smaller"),
         (
-            [
-                "0.00.034.404 E srv         start: couldn't bind HTTP server socket, hostname: 127.0.0.1"
-            ],
+            ["0.00.034.404 E srv         start: couldn't bind HTTP server socket, hostname: 127.0.0.1"],
             1,
             "it found no free port on this machine",
             "ss -lt",
@@ -334,7 +332,7 @@ def test_a_crash_for_want_of_memory_is_told_as_that():
 
 def kept(*command: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        [sys.executable, keeper.__file__, *command],
+        [sys.executable, "-m", keeper.__name__, *command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

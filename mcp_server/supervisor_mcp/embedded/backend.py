@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from supervisor_mcp.backends.base import Answer, Backend, ModelInfo, Prompt
 from supervisor_mcp.backends.failures import BackendError, Kind
 from supervisor_mcp.backends.openai import OpenAI
-from supervisor_mcp.backends.places import Place
 from supervisor_mcp.calls import Call
 from supervisor_mcp.embedded import parts, words
 from supervisor_mcp.embedded.engine import Engine
@@ -62,11 +61,11 @@ class EmbeddedBackend(Backend):
         info = ModelInfo(name=model, local=True, context_tokens=self._config.context_tokens, loaded=False)
         if process is None:
             return info
-        seen = self._client_of(process).model_info(model, call)
+        try:
+            seen = self._client_of(process).model_info(model, call)
+        except BackendError:  # it has just ended
+            return info
         return info.but(context_tokens=seen.context_tokens or info.context_tokens, loaded=True)
-
-    def own_place(self) -> Place:
-        return Place(local=True, why="this server runs it itself")
 
     def close(self) -> None:
         """Have the process end; does not wait."""
