@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from supervisor_setup import validate
+from supervisor_setup.checks.agent_explanations import EXPLANATIONS
 from supervisor_setup.findings import Finding, Status
 
 TWO = [
@@ -64,6 +65,20 @@ def test_sarif_has_its_rules_levels_and_places():
     assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["agents.model", "agents.parse"]
     assert [result["level"] for result in run["results"]] == ["error", "note"]
     assert run["results"][0]["locations"][0]["physicalLocation"]["region"] == {"startLine": 5}
+
+
+def test_sarif_rules_say_what_the_check_catches_why_and_how_to_mend_it():
+    rule = validate.to_sarif(TWO)["runs"][0]["tool"]["driver"]["rules"][0]
+    explanation = EXPLANATIONS["agents.model"]
+    assert rule["shortDescription"]["text"] == explanation.catches
+    assert explanation.why in rule["fullDescription"]["text"]
+    assert rule["help"]["text"] == explanation.mend
+
+
+def test_sarif_knows_the_ids_of_the_bundled_files_too():
+    findings = [Finding("templates.syntax", Status.ERROR, "odd", Path("/x/a.j2"), 1)]
+    rules = validate.to_sarif(findings)["runs"][0]["tool"]["driver"]["rules"]
+    assert rules == [{"id": "templates.syntax", "shortDescription": {"text": "templates.syntax"}}]
 
 
 def test_a_finding_without_a_file_is_shown_all_the_same():

@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Group(StrEnum):
-    """The parts that `--only` chooses from, LiteLLM's config, and two that are the user's."""
+    """The parts that `--only` chooses from, LiteLLM's config, and three that are nobody's or the user's."""
 
     AGENTS = "agents"
     MCP = "mcp"
@@ -19,6 +19,7 @@ class Group(StrEnum):
     LITELLM = "litellm"
     CONFIG = "config"
     BACKUP = "backup"
+    STRAY = "stray"
 
 
 class Kind(StrEnum):

@@ -222,8 +222,10 @@ def doctor(  # noqa: PLR0913 - one parameter for each option
     choices = command.Choices(checks, strict, verbose, reach)
     if not fix:
         shell.finish(command.doctor(shell.layout(), choices))
+    from supervisor_setup.commands import fix as mending
+
     _require_terminal(shell, yes=yes)
-    shell.finish(command.fix(shell.layout(), choices, shell.confirmation(yes=yes)))
+    shell.finish(mending.fix(shell.layout(), choices, shell.confirmation(yes=yes)))
 
 
 @cli.command()

@@ -124,6 +124,14 @@ class Engine:
         """
         return self._execute(plan, manifest, manifest, "restore")
 
+    def sweep(self, plan: Sequence[Operation], manifest: Manifest) -> str | None:
+        """Take away files that killed runs have left behind; returns the backup's name.
+
+        Raises:
+            UserError: as `install`.
+        """
+        return self._execute(plan, manifest, manifest, "doctor")
+
     def _execute(
         self, plan: Sequence[Operation], seen: Manifest, settled: Manifest, command: str
     ) -> str | None:

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+NOTHING_FOUND = "nothing found"
+"""What a check says that found nothing and has nothing else to tell."""
+
 
 class Status(StrEnum):
     """Outcome of a check, mildest first; the order is the severity."""

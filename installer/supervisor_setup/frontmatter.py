@@ -29,6 +29,9 @@ _LEADING_TABS = re.compile(r"^\t+", re.MULTILINE)
 _ODD = r"\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ufeff"
 _SIMPLE_LINE = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*):(?:[\t ]+(.*))?")
 _SIMPLE_ITEM = re.compile(r"( *)- +(.*)")
+_COMMENT = re.compile(rf"#[^{_ODD}]*")
+_BLOCK_HEADER = re.compile(r"[|>]-?")
+_BLOCK_LINE = re.compile(rf"(?:[^\s{_ODD}](?:[^\t{_ODD}]*[^\s{_ODD}])?)?")
 _PLAIN = re.compile(rf"[^\s\-?:,\[\]{{}}#&*!|>'\"%@`{_ODD}](?:(?!:[\t ]|:$|[\t ]#)[^{_ODD}])*")
 _PLAIN_IN_LIST = re.compile(r"[A-Za-z_][A-Za-z0-9_. -]*")
 _ESCAPE = r'\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4})'
@@ -54,6 +57,7 @@ _REASONS = {
     "could not find expected ':'": "a line that is neither a key nor indented",
 }
 _NOT_SIMPLE = object()
+_OPENING = 4_000  # characters
 _LONGEST_INTEGER = 300  # digits; beyond them the client's numbers are infinite
 
 
@@ -82,9 +86,15 @@ class Frontmatter:
 
 @dataclass(frozen=True, slots=True)
 class NoFrontmatter:
-    """The client takes such a file for documentation that lies beside the agents."""
+    """The client takes such a file for documentation that lies beside the agents.
+
+    `has_fence` tells of a `---` that would have begun a frontmatter elsewhere; `opening` is the start of
+    the text.
+    """
 
     reason: str
+    has_fence: bool = False
+    opening: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +124,10 @@ def parse(data: bytes) -> Parsed:
     text = text.removeprefix("\ufeff")
     match = _BLOCK.match(text)
     if match is None:
-        return NoFrontmatter(_why_no_block(text))
+        reason = _why_no_block(text)
+        return NoFrontmatter(
+            reason or "no frontmatter", has_fence=reason is not None, opening=text[:_OPENING]
+        )
     block, first_line = match[1], text.count("\n", 0, match.start(1)) + 1
     if "\0" in block:  # 2.1.197 accepts it
         line = first_line + block[: block.index("\0")].count("\n")
@@ -138,14 +151,14 @@ def parse(data: bytes) -> Parsed:
     )
 
 
-def _why_no_block(text: str) -> str:
+def _why_no_block(text: str) -> str | None:
     if text.startswith("---") and "\n" not in text:
         return "the lines end in a bare carriage return"
     if text.startswith("---"):
         return "the frontmatter has no closing `---`"
     if text.lstrip().startswith("---"):
         return "the opening `---` is not the first line"
-    return "no frontmatter"
+    return None
 
 
 def _requote(block: str) -> str:
@@ -178,37 +191,96 @@ def _load(text: str) -> dict[str, tuple[object, int]]:
     """Top-level values with their lines from 0; {} for anything but a mapping.
 
     Most agent files are a few simple lines, so those are read here; a real YAML parser costs 100 ms to
-    import and half a millisecond a file.
+    import and some milliseconds a file.
     """
-    simple = _load_simple(text)
-    return _load_yaml(text) if simple is None else simple
+    values, odd = _read_simple(text)
+    if odd is None:
+        return values
+    if _is_surely_refused(text, odd):
+        raise _YamlError(odd, _REASONS["mapping values are not allowed here"])
+    return _load_yaml(text)
 
 
 def _load_simple(text: str) -> dict[str, tuple[object, int]] | None:
+    values, odd = _read_simple(text)
+    return values if odd is None else None
+
+
+def _read_simple(text: str) -> tuple[dict[str, tuple[object, int]], int | None]:
+    """The values of simple lines, and the first line that is not surely one, where there is such a line."""
     values: dict[str, tuple[object, int]] = {}
     items: list[object] | None = None
     indent = ""
-    for number, raw in enumerate(text.split("\n")):
+    lines = text.split("\n")
+    skip_to = 0
+    for number, raw in enumerate(lines):
         line = raw.rstrip("\r\t ")
-        if not line:
+        if not line or number < skip_to or _COMMENT.fullmatch(line):
             continue
         if match := _SIMPLE_LINE.fullmatch(line):
             key, scalar = match[1], (match[2] or "").strip("\t ")
             items = None if scalar else []
-            value = _simple_value(scalar)
+            if _BLOCK_HEADER.fullmatch(scalar):
+                value, skip_to = _block_scalar(scalar, lines, number + 1)
+            else:
+                value = _simple_value(scalar)
             if value is _NOT_SIMPLE or _NULL.fullmatch(key) or _BOOL.fullmatch(key):
-                return None
+                return values, number
             values[key] = (value, number)
         elif items is not None and (match := _SIMPLE_ITEM.fullmatch(line)):
             value = _simple_value(match[2])
             indent = indent if items else match[1]
             if value is _NOT_SIMPLE or match[1] != indent:
-                return None
+                return values, number
             items.append(value)
             values[key] = (items, values[key][1])
         else:
-            return None
-    return values
+            return values, number
+    return values, None
+
+
+def _block_scalar(header: str, lines: list[str], first: int) -> tuple[object, int]:
+    """A `|` or `>` value that starts on line `first`, and the line after it, where it is a simple one."""
+    end = first
+    while end < len(lines) and (not lines[end] or lines[end].startswith(" ")):
+        end += 1
+    body = lines[first:end]
+    while body and not body[-1]:
+        body.pop()
+    if not body or not body[0] or any(line.isspace() for line in body):
+        return _NOT_SIMPLE, first
+    indent = len(body[0]) - len(body[0].lstrip(" "))
+    margin = " " * indent
+    inner = [line[indent:] for line in body]
+    if any(line and not line.startswith(margin) for line in body) or not all(
+        map(_BLOCK_LINE.fullmatch, inner)
+    ):
+        return _NOT_SIMPLE, first
+    text = "\n".join(inner) if header.startswith("|") else _folded(inner)
+    return text + ("" if header.endswith("-") else "\n"), end
+
+
+def _folded(lines: list[str]) -> str:
+    """Lines of a `>` value: one line end becomes a space, and each empty line one line end."""
+    text = lines[0]
+    gap = 0
+    for line in lines[1:]:
+        if not line:
+            gap += 1
+            continue
+        text += ("\n" * gap if gap else " ") + line
+        gap = 0
+    return text
+
+
+def _is_surely_refused(text: str, number: int) -> bool:
+    """Whether strict YAML refuses this line, the first that is not simple: for a colon, or an odd start."""
+    match = _SIMPLE_LINE.fullmatch(text.split("\n")[number].rstrip("\r\t "))
+    if match is None or not match[2]:
+        return False
+    value = match[2].strip("\t ")
+    before, colon, _ = value.partition(": ")
+    return value == "*" or value[0] in "@`" or bool(colon and _PLAIN.fullmatch(before))
 
 
 def _simple_value(text: str) -> object:
@@ -216,6 +288,8 @@ def _simple_value(text: str) -> object:
         return _unescape(text) if _DOUBLE_QUOTED.fullmatch(text) else _NOT_SIMPLE
     if text.startswith("'"):
         return text[1:-1].replace("''", "'") if _SINGLE_QUOTED.fullmatch(text) else _NOT_SIMPLE
+    if text == "[]":
+        return []
     if text.startswith("["):
         items = [item.strip(" ") for item in text[1:-1].split(",")]
         simple = text.endswith("]") and all(_PLAIN_IN_LIST.fullmatch(item) for item in items)

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 HANG_SECONDS = 30.0
+CHARS_PER_TOKEN = 4
 
 LITELLM_UNKNOWN_MODEL = (
     "/chat/completions: Invalid model name passed in model={model}. "
@@ -35,13 +36,19 @@ class Seen:
 
 @dataclass
 class FakeBackend:
-    """What the server serves, what it was asked, and how it behaves when a model is asked."""
+    """What the server serves, what it was asked, and how it behaves when a model is asked.
+
+    `pages` are further answers to GET, by path, each a status and bytes or JSON; they need no key. With
+    `window` a model reads that many tokens of a prompt, its last ones, and says how many it read.
+    """
 
     models: list[str] = field(default_factory=lambda: ["local-llama", "local-coder"])
-    answer: str = "The capital of France is Paris."
+    answer: "str | Callable[[str], str]" = "The capital of France is Paris."
     finish: str = "stop"
     key: str | None = None
     context_length: int | None = 131_072
+    pages: dict[str, tuple[int, Any]] = field(default_factory=dict)
+    window: int | None = None
     fault: "Callable[[Handler], None] | None" = None
     seen: list[Seen] = field(default_factory=list)
     disconnected: threading.Event = field(default_factory=threading.Event)
@@ -54,6 +61,17 @@ class FakeBackend:
 
     def asked(self, path: str) -> list[Seen]:
         return [request for request in self.seen if request.path == path]
+
+    def read(self, body: Any) -> tuple[str, int | None]:
+        """What of the prompt the model reads, and the tokens that it says that was."""
+        prompt = "\n".join(message["content"] for message in body["messages"])
+        if self.window is None:
+            return prompt, None
+        read = prompt[-CHARS_PER_TOKEN * self.window :]
+        return read, len(read) // CHARS_PER_TOKEN
+
+    def say(self, prompt: str) -> str:
+        return self.answer if isinstance(self.answer, str) else self.answer(prompt)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -80,18 +98,21 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def send_completion(self, *, stream: bool) -> None:
+    def send_completion(self, *, stream: bool, body: Any = None) -> None:
         """The backend's answer, whole or in the events of a stream."""
         backend = self.backend
+        prompt, tokens = backend.read(body) if body else ("", None)
+        answer = backend.say(prompt)
         if not stream:
-            message = {"role": "assistant", "content": backend.answer}
-            self.send_json(200, {"choices": [{"finish_reason": backend.finish, "message": message}]})
+            message = {"role": "assistant", "content": answer}
+            reply: dict[str, Any] = {"choices": [{"finish_reason": backend.finish, "message": message}]}
+            self.send_json(200, reply | ({} if tokens is None else {"usage": {"prompt_tokens": tokens}}))
             return
-        half = len(backend.answer) // 2
+        half = len(answer) // 2
         deltas = [
             {"role": "assistant"},
-            {"content": backend.answer[:half]},
-            {"content": backend.answer[half:]},
+            {"content": answer[:half]},
+            {"content": answer[half:]},
         ]
         choices = [{"delta": delta, "finish_reason": None} for delta in deltas]
         events = [
@@ -119,6 +140,9 @@ class Handler(BaseHTTPRequestHandler):
         with suppress(ConnectionError):
             if self.path in ("/v1/chat/completions", "/api/chat") and backend.fault is not None:
                 backend.fault(self)
+            elif body is None and self.path in backend.pages:
+                status, page = backend.pages[self.path]
+                self.send_bytes(status, page if isinstance(page, bytes) else json.dumps(page).encode())
             elif not self._refuse_key():
                 self._route(body)
 
@@ -142,6 +166,8 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path in ("/api/tags", "/api/ps"):
             names = backend.models if self.path == "/api/tags" else backend.models[:1]
             self.send_json(200, {"models": [{"name": name} for name in names]})
+        elif body is None:
+            self.send_json(404, {"detail": "Not Found"})
         elif self.path.startswith("/api/") and body["model"] not in backend.models:
             self.send_json(404, {"error": f"model '{body['model']}' not found"})
         elif self.path == "/api/show" and backend.context_length is None:
@@ -149,15 +175,17 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/api/show":
             self.send_json(200, {"model_info": {"llama.context_length": backend.context_length}})
         elif self.path == "/api/chat":
-            message = {"role": "assistant", "content": backend.answer}
-            self.send_json(200, {"message": message, "done": True, "done_reason": backend.finish})
+            prompt, tokens = backend.read(body)
+            message = {"role": "assistant", "content": backend.say(prompt)}
+            reply = {"message": message, "done": True, "done_reason": backend.finish}
+            self.send_json(200, reply | ({} if tokens is None else {"prompt_eval_count": tokens}))
         elif self.path != "/v1/chat/completions":
             self.send_json(404, {"detail": "Not Found"})
         elif body["model"] not in backend.models:
             text = LITELLM_UNKNOWN_MODEL.format(model=body["model"])
             self.send_json(400, {"error": {"message": text, "type": "invalid_request_error"}})
         else:
-            self.send_completion(stream=body["stream"])
+            self.send_completion(stream=body["stream"], body=body)
 
 
 def event(data: object) -> bytes:

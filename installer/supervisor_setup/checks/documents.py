@@ -90,7 +90,7 @@ def _read(path: Path, decode: Any) -> Document:
     stamp = found.stat.st_mtime
     try:
         return Document(path, State.GOOD, value=decode(found.data.removeprefix(_BOM)), stamp=stamp)
-    except ValueError:
+    except (ValueError, RecursionError):
         return _strict(path, found.data, stamp)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from supervisor_setup import compiled
 from supervisor_setup.artefacts import ABSENT, Address
-from supervisor_setup.checks import documents
+from supervisor_setup.checks import documents, project_key
 from supervisor_setup.checks.documents import Document, State
 from supervisor_setup.checks.memo import Memo
 from supervisor_setup.compiled import Compiled
@@ -84,7 +84,8 @@ class World:
     @property
     def project_names(self) -> tuple[str, ...]:
         """The names under which the client's state file may know the present project."""
-        return tuple(dict.fromkeys((str(self.layout.cwd), str(self.project_root))))
+        places = (self.layout.cwd, self.project_root, project_key.of(self.layout.cwd))
+        return tuple(dict.fromkeys(map(str, places)))
 
     @property
     def _compiled(self) -> Compiled | UserError:

@@ -2,6 +2,8 @@
 
 import difflib
 import json
+import os
+from collections.abc import Mapping
 from typing import Any
 
 from supervisor_mcp import keys
@@ -29,14 +31,21 @@ class Prompt(Record):
 
 
 class Answer(Record):
-    """What a model said; `cut_off` when it stopped at `max_tokens` and not because it was done."""
+    """What a model said; `cut_off` when it stopped at `max_tokens` and not because it was done.
+
+    `prompt_tokens` is how much of the prompt the model read, where the server tells.
+    """
 
     text: str
     cut_off: bool
+    prompt_tokens: int | None = None
 
 
 class Backend:
     """A server of models. Methods raise BackendError for every failure, and CallCancelled."""
+
+    environment: Mapping[str, str] = os.environ
+    """Where a key's variable is looked up; doctor puts the environment here that the server will have."""
 
     def __init__(self, settings: BackendSettings) -> None:
         self.settings = settings
@@ -70,7 +79,7 @@ class Backend:
         self, path: str, body: "dict[str, Any] | None", call: Call, *, seconds: float, doing: str
     ) -> Reply:
         """As `request`, with what came back as it is."""
-        key = keys.read(self.settings)
+        key = keys.read(self.settings, self.environment)
         request = Request(
             url=self.settings.url + path,
             body=None if body is None else json.dumps(body).encode("ascii"),

@@ -48,7 +48,12 @@ class Ollama(Backend):
         text = message.get("content") if isinstance(message, dict) else None
         if not isinstance(text, str):
             raise BackendError(Kind.BROKEN, "answered without a message", self.url_hint())
-        return Answer(text=text, cut_off=data.get("done_reason") == "length")
+        read = data.get("prompt_eval_count")
+        return Answer(
+            text=text,
+            cut_off=data.get("done_reason") == "length",
+            prompt_tokens=read if isinstance(read, int) else None,
+        )
 
     def model_names(self, call: Call) -> list[str]:
         return self._names("/api/tags", call)
