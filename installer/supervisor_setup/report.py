@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from supervisor_setup.errors import UserError
-from supervisor_setup.findings import NOTHING_FOUND, Status
+from supervisor_setup.findings import Status
 from supervisor_setup.layout import display
 from supervisor_setup.result import Result
 
@@ -195,19 +195,22 @@ def _mended(operations: Sequence[Mapping[str, Any]], home: Path) -> Iterator[str
 
 
 def _quiet(data: Mapping[str, Any], status: Status, home: Path) -> Iterator[str]:
-    """The checks of a status that asks nothing of the reader, together; with --verbose what they saw."""
+    """The checks whose status asks nothing of the reader, counted; with --verbose each and what it saw."""
     found = [one for one in data["findings"] if one["status"] == status]
-    if not found:
+    if data["verbose"]:
+        for finding in found:
+            yield from _finding(finding, home)
         return
-    said = [one for one in found if one["message"] != NOTHING_FOUND] if data["verbose"] else []
-    for finding in said if status is Status.OK else ():
-        yield from _finding(finding, home)
+    by_reason: dict[str, dict[str, int]] = {}
+    for one in found:
+        reason = f": {one['message']}" if status is Status.SKIPPED else ""
+        families = by_reason.setdefault(reason, {})
+        families[one["family"]] = families.get(one["family"], 0) + 1
     word, colour = _MARKS[status]
-    reasons = {one["message"] for one in found} if status is Status.SKIPPED else set()
-    names = ", ".join(dict.fromkeys(one["id"] for one in found))
-    text = f"{names} ({'; '.join(sorted(reasons))})" if reasons else names
-    mark = click.style(f"{word:<8}", fg=colour, bold=True)
-    yield from textwrap.wrap(text, 96, initial_indent=mark, subsequent_indent=" " * 8, break_on_hyphens=False)
+    for reason, families in by_reason.items():
+        counted = ", ".join(f"{family} ({count})" for family, count in families.items())
+        mark = click.style(f"{word:<8}", fg=colour, bold=True)
+        yield from textwrap.wrap(counted + reason, 96, initial_indent=mark, subsequent_indent=" " * 8)
 
 
 def _fix(data: Mapping[str, Any], home: Path) -> Iterator[str]:
