@@ -26,8 +26,10 @@ _INTRODUCTION = """\
 
 `supervisor-setup doctor` finds out why work is not delegated, or runs on another model than it should, and
 says it in one line with the step that mends it. It works on any Claude Code set-up, whether or not anything
-of ours is installed, and with a broken config or settings file: that is when it is needed. It writes nothing,
-and sends nothing anywhere but to the backends in your config.yaml.
+of ours is installed, and with a broken config or settings file: that is when it is needed. Without `--fix` it
+writes nothing, and it sends nothing anywhere but to the backends in your config.yaml. With `--deep` it starts
+the client on copies of its files; the client's own log of its servers in `~/.cache/claude-cli-nodejs` is all
+that remains.
 
 | call | looks at |
 | --- | --- |

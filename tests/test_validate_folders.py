@@ -1,5 +1,6 @@
 """Which files are taken for agents, in a folder and in a repository, and which of them share a name."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,15 @@ def test_in_a_catalogue_without_an_agents_folder_commands_are_passed_over(tmp_pa
 def test_a_missing_path_is_an_error_of_the_user(tmp_path: Path):
     with pytest.raises(UserError, match="there is no such file"):
         validate.validate([tmp_path / "nowhere"])
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_never_ends_is_not_read(tmp_path: Path, kind: str):
+    path = tmp_path / ".claude" / "agents" / "a.md"
+    path.parent.mkdir(parents=True)
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    (found,) = validate.validate([tmp_path])
+    assert "cannot be read (not a regular file)" in found.message

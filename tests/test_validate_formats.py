@@ -17,8 +17,7 @@ TWO = [
 
 def test_text_names_place_status_id_and_hint_and_ends_with_counts():
     assert validate.to_text(TWO).splitlines() == [
-        "/x/a:b.md:5: error: 100% wrong,",
-        "really [agents.model]",
+        r"/x/a:b.md:5: error: 100% wrong,\nreally [agents.model]",
         "  hint: model: haiku",
         "/x/c.md: info: odd [agents.parse]",
         "1 error, 1 info",
@@ -86,3 +85,13 @@ def test_a_finding_without_a_file_is_shown_all_the_same():
     assert validate.to_text(findings).startswith("supervisor-setup: error: odd")
     assert validate.to_github(findings) == "::error title=agents.parse::odd"
     assert validate.to_sarif(findings)["runs"][0]["results"][0]["locations"] == []
+
+
+def test_a_name_cannot_steer_the_terminal():
+    name = "\x1b]0;owned\x07\n\u202eok"
+    (line, hint, _) = validate.to_text(
+        [Finding("agents.model", Status.ERROR, f"`{name}`", Path(f"/x/{name}.md"), 1, name)]
+    ).split("\n")
+    shown = r"\x1b]0;owned\x07\n\u202eok"
+    assert line == f"/x/{shown}.md:1: error: `{shown}` [agents.model]"
+    assert hint == f"  hint: {shown}"

@@ -8,7 +8,6 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,6 +15,7 @@ import click
 
 from supervisor_setup import __version__
 from supervisor_setup.errors import Exit, UsageError, UserError
+from supervisor_setup.values import dataclass
 
 if TYPE_CHECKING:
     from supervisor_setup.commands.install import Choices
@@ -181,7 +181,7 @@ def uninstall(shell: Shell, scope: str, dry_run: bool, yes: bool) -> None:
 
 
 @cli.command()
-@click.option("--fix", is_flag=True, help="Install again what is missing or out of date, then check again.")
+@click.option("--fix", is_flag=True, help="Mend what is ours or plainly safe, then check again.")
 @click.option("--offline", is_flag=True, help="Only look at files: no network, no processes.")
 @click.option(
     "--deep", is_flag=True, help="Also start the real client and send each backend one tiny prompt."

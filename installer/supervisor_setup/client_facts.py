@@ -7,11 +7,12 @@ except for the facts whose first version was looked for.
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from supervisor_setup import assets
+from supervisor_setup.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

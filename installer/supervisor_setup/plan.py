@@ -5,12 +5,12 @@ the plan in which nothing is wanted.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from supervisor_setup.artefacts import ABSENT, Absent, Address, Artefact, Group, digest
 from supervisor_setup.manifest import Record
+from supervisor_setup.values import dataclass
 
 
 class Decision(StrEnum):

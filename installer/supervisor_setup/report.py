@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from supervisor_setup.errors import UserError
-from supervisor_setup.findings import Status
+from supervisor_setup.findings import Status, printable
 from supervisor_setup.layout import display
 from supervisor_setup.result import Result
 
@@ -125,7 +125,7 @@ def _steps(data: Mapping[str, Any], home: Path) -> Iterator[str]:
 def _place(operation: Mapping[str, Any], home: Path) -> str:
     """The file, and the entry in it, that an operation is about."""
     place = ".".join(operation["pointer"]) + (f" {operation['item']}" if operation["item"] else "")
-    return display(operation["path"], home) + (f"  {place}" if place else "")
+    return printable(display(operation["path"], home) + (f"  {place}" if place else ""))
 
 
 def _tally(operations: Sequence[Mapping[str, Any]]) -> str:
@@ -238,7 +238,9 @@ def _finding(finding: Mapping[str, Any], home: Path) -> Iterator[str]:
 
 def _short(text: str, home: Path) -> str:
     """The text with `~` for the home folder, but not inside of quotes, where a shell would not expand it."""
-    return re.sub(rf"(?<![\w'\"/.-]){re.escape(str(home))}(?=/)", "~", text)
+    if home == home.parent:  # some containers' HOME is /
+        return printable(text)
+    return re.sub(rf"(?<![\w'\"/.-]){re.escape(str(home))}(?=/)", "~", printable(text))
 
 
 def _severity(finding: Mapping[str, Any]) -> int:

@@ -10,7 +10,7 @@ from supervisor_setup.checks.agent_explanations import EXPLANATIONS
 from supervisor_setup.checks.agent_search import AgentFile
 from supervisor_setup.checks.agents import check_agents
 from supervisor_setup.checks.vocabulary import Vocabulary
-from supervisor_setup.findings import Finding, Status
+from supervisor_setup.findings import Finding, Status, printable
 
 _LEVELS: Mapping[Status, str] = {Status.ERROR: "error", Status.WARNING: "warning"}
 
@@ -71,9 +71,9 @@ def to_text(findings: Sequence[Finding]) -> str:
     """One line for each finding, its hint below it, and a line of counts."""
     lines: list[str] = []
     for finding in findings:
-        lines.append(f"{_place(finding)}: {finding.status}: {finding.message} [{finding.id}]")
+        lines.append(printable(f"{_place(finding)}: {finding.status}: {finding.message} [{finding.id}]"))
         if finding.hint:
-            lines.append(f"  hint: {finding.hint}")
+            lines.append(f"  hint: {printable(finding.hint)}")
     counts = [f"{count} {status}" for status, count in _counts(findings).items() if count]
     return "\n".join([*lines, ", ".join(counts) or "no findings"])
 

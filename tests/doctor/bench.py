@@ -18,7 +18,8 @@ HEALTHY_CLIENT = """
 import json, os, pathlib, sys
 home = pathlib.Path(os.environ["HOME"])
 if sys.argv[1:3] == ["mcp", "list"]:
-    for name in json.loads((home / ".claude.json").read_text()).get("mcpServers", {}):
+    state = pathlib.Path(os.environ.get("CLAUDE_CONFIG_DIR", home)) / ".claude.json"
+    for name in json.loads(state.read_text()).get("mcpServers", {}):
         print(f"{name}: program - \N{HEAVY CHECK MARK} Connected")
 elif "-p" in sys.argv:
     folder = pathlib.Path(os.environ.get("CLAUDE_CONFIG_DIR", home / ".claude")) / "agents"

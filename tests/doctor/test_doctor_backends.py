@@ -30,7 +30,14 @@ def silent() -> Any:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
+def test_where_nobody_has_set_backends_up_the_bundled_ones_are_not_asked(bench: Bench):
+    assert bench.findings("backend") == []
+    bench.write(bench.home.client, {"mcpServers": {"other": {"command": "true"}}})
+    assert bench.findings("backend") == []
+
+
 def test_each_backend_of_a_fresh_user_has_one_finding_that_says_how_to_set_it(bench: Bench):
+    bench.write(bench.home.client, {"mcpServers": {"local-models": {"command": "supervisor-mcp"}}})
     found = bench.findings("backend")
     assert [(one["id"], one["status"]) for one in found] == [("backend.resolve", "warning")] * 2
     assert (

@@ -128,6 +128,27 @@ def test_servers_that_wait_or_are_off_need_not_be_seen(bench: Bench):
     assert bench.findings("client.sees-server", *DEEP) == []
 
 
+def test_the_client_lists_servers_on_a_copy_of_its_state(bench: Bench):
+    code = listing("x: program - \N{HEAVY CHECK MARK} Connected") + (
+        "; import os; open(os.environ['CLAUDE_CONFIG_DIR'] + '/.claude.json', 'r+').truncate()"
+        "; os.remove(os.environ['CLAUDE_CONFIG_DIR'] + '/settings.json')"
+    )
+    bench.client(code=code)
+    users(bench, x=stdio())
+    bench.write(bench.home.settings, {"model": "opus"})
+    before = bench.home.files()
+    assert bench.findings("client.sees-server", *DEEP) == []
+    assert bench.home.files() == before
+
+
+@pytest.mark.parametrize("entry", ["", ".", "tools"])
+def test_a_client_that_the_working_directory_brings_along_is_no_client(bench: Bench, entry: str):
+    bench.client().rename(bench.write(bench.project / entry / "claude", ""))
+    no_client(bench)
+    bench.set_variable("PATH", f"{bench.bin}/none:{entry}:/none")
+    assert "no `claude` on PATH" in bench.one("client.installed", "--offline")["message"]
+
+
 def skipped(bench: Bench, check: str) -> str:
     """Why the check was skipped."""
     ran = bench.cli("--json", "doctor", "--deep", "--check", check, code=0)
@@ -187,7 +208,8 @@ def test_a_client_that_cannot_be_started_is_said_to(bench: Bench):
 
 SPY = """
 import json, os, sys
-json.dump({"argv": sys.argv, "env": dict(os.environ), "cwd": os.getcwd(),
+json.dump({"argv": sys.argv, "env": dict(os.environ), "here": sorted(os.listdir(".claude")),
+           "project": os.listdir(".claude/agents"), "above": sorted(os.listdir("..")),
            "agents": os.listdir(os.environ["CLAUDE_CONFIG_DIR"] + "/agents")}, open(SEEN, "w"))
 print("no JSON")
 print(json.dumps({"type": "system", "subtype": "hook_started"}))
@@ -204,13 +226,17 @@ def test_the_client_is_asked_apart_from_everything(bench: Bench, tmp_path: Path)
     bench.set_variable("CLAUDE_CODE_USE_BEDROCK", "1")
     bench.set_variable("https_proxy", "http://proxy:1")
     bench.agent("helper")
+    bench.agent("helper", path=bench.project / ".claude" / "agents" / "theirs.md")
+    bench.write(bench.project / ".claude" / "settings.json", {"apiKeyHelper": "false"})
     before = bench.home.files()
     assert bench.findings("client.sees-agents", *DEEP) == []
     assert bench.home.files() == before
     found = json.loads(seen.read_text())
     environment = found["env"]
     assert found["agents"] == ["helper.md"]
-    assert found["cwd"] == str(bench.project)
+    assert found["project"] == ["theirs.md"]
+    assert found["here"] == ["agents"]  # the project's settings name programs that print mode would run
+    assert found["above"] == [".git", "inner"]
     assert "--strict-mcp-config" in found["argv"]
     assert '{"disableAllHooks":true}' in found["argv"]
     assert environment["ANTHROPIC_BASE_URL"] == environment["HTTPS_PROXY"] == "http://127.0.0.1:9"

@@ -2,7 +2,9 @@
 
 import os
 import time
+from pathlib import Path
 
+import pytest
 from bench import Bench
 
 from supervisor_setup import locks
@@ -10,7 +12,7 @@ from supervisor_setup import locks
 LONG_AGO = time.time() - 100_000
 
 
-def stray(bench: Bench, name: str = ".claude.json.tmp.999999.0123456789ab") -> object:
+def stray(bench: Bench, name: str = ".claude.json.tmp.999999.0123456789ab") -> Path:
     """A temporary file that a killed client left beside its state file."""
     path = bench.write(bench.home.path / name, '{"half": ')
     os.utime(path, (LONG_AGO, LONG_AGO))
@@ -75,6 +77,19 @@ def test_leavings_go_also_where_nothing_was_installed(bench: Bench):
     assert bench.home.files() == {}
 
 
+@pytest.mark.parametrize("protected", ["read-only", "hard-linked"])
+def test_a_stray_file_that_cannot_go_keeps_nothing_else_from_being_mended(bench: Bench, protected: str):
+    bench.install()
+    left, other = stray(bench), stray(bench, ".claude.json.tmp.999999.ba9876543210")
+    if protected == "read-only":
+        left.chmod(0o400)
+    else:
+        (bench.home.path / "another-name").hardlink_to(left)
+    bench.cli("doctor", "--offline", "--fix", "--yes", code=0)
+    assert left.exists()
+    assert not other.exists()
+
+
 def test_a_stray_file_comes_back_with_restore(bench: Bench):
     bench.install()
     left = stray(bench)
@@ -89,3 +104,15 @@ def test_without_a_terminal_and_without_yes_nothing_is_mended(bench: Bench):
     left = stray(bench)
     assert "--yes" in bench.cli("doctor", "--fix", code=2).err
     assert left.exists()
+
+
+def test_leavings_go_also_where_a_broken_file_stands_in_the_way_of_an_install(bench: Bench):
+    bench.install()
+    left, lock = stray(bench), stale_lock(bench)
+    bench.write(bench.home.settings, "{,}")
+    ran = bench.cli("--json", "doctor", "--offline", "--fix", "--yes", code=2)
+    assert not left.exists()
+    assert not lock.exists()
+    assert {one["id"] for one in ran.json["findings"] if one["status"] == "error"} == {"settings.parse"}
+    assert bench.home.settings.read_text() == "{,}"
+    assert "settings.json" in bench.cli("doctor", "--offline", "--fix", "--yes", code=1).err

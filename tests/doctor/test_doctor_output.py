@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from bench import Bench
 
+from supervisor_setup import report
 from supervisor_setup.checks import registry
+from supervisor_setup.result import Result
 
 MAKE_PAGE = Path(__file__).parents[2] / "docs" / "make_doctor.py"
 
@@ -45,6 +47,14 @@ def test_the_worst_family_comes_first_and_counts_come_last(bench: Bench):
     assert lines[-1].endswith("1 warning, 1 error")
 
 
+def test_a_repositorys_names_cannot_steer_the_terminal(bench: Bench):
+    name = "x\x1b]0;owned\x07\nok      all is well"
+    bench.write(bench.project / ".mcp.json", {"mcpServers": {name: {"command": 5}}})
+    out = bench.cli("--color", "always", "doctor", "--offline", "--check", "server", code=2).out
+    assert r"mcpServers.x\x1b]0;owned\x07\nok      all is well: `command` is not" in out
+    assert "\x1b]" not in out
+
+
 def test_home_is_shown_as_a_tilde_in_messages_and_hints(bench: Bench):
     bench.install()
     bench.write(bench.home.settings, "{,}")
@@ -52,6 +62,15 @@ def test_home_is_shown_as_a_tilde_in_messages_and_hints(bench: Bench):
     assert "~/.claude/settings.json:1: " in out
     assert "python3 -m json.tool ~/.claude/settings.json" in out
     assert str(bench.home.path) not in out
+
+
+def test_a_home_at_the_root_shortens_nothing():
+    finding = {"id": "a.b", "family": "a", "status": "info", "message": "see https://x/y", "hint": "ls //x"}
+    finding |= {"path": None, "line": None}
+    data = {"findings": [finding], "counts": {}, "diffs": [], "mended": [], "verbose": False}
+    shown = report.text(Result("doctor", data), Path("/"))
+    assert "see https://x/y" in shown
+    assert "ls //x" in shown
 
 
 def test_a_path_in_quotes_keeps_its_home(bench: Bench):

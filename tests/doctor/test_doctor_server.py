@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -131,14 +132,27 @@ def test_words_before_an_answer_are_a_warning(bench: Bench):
 
 def test_a_server_gets_what_the_client_would_give_it(bench: Bench, tmp_path: Path):
     seen = tmp_path / "seen.json"
+    trust = {"projects": {str(bench.project): {"hasTrustDialogAccepted": True}}}
     bench.set_variable("OUTER", "outer")
     bench.write(bench.home.settings, {"env": {"FROM_SETTINGS": "s"}})
     users(bench, x=stdio(f"touch={seen}", env={"OWN": "${OUTER}-${FROM_SETTINGS}-${NOBODY:-d}"}))
+    bench.edit(bench.home.client, **trust)
     assert bench.findings("server.command") == []
     environment = json.loads(seen.read_text())
     assert environment["OWN"] == "outer-s-d"
     assert environment["OUTER"] == "outer"
     assert environment["cwd"] == environment["CLAUDE_PROJECT_DIR"] == str(bench.project)
+
+
+def test_a_project_that_nobody_trusts_gives_a_server_no_code_to_run(bench: Bench):
+    bench.write(bench.project / "helper.py", "import sys; sys.exit('the code of a clone')")
+    users(bench, x={"command": sys.executable, "args": ["-m", "helper"]})
+    found = bench.one("server.command")
+    assert "the code of a clone" not in found["message"]
+    assert "No module named helper" in found["message"]
+    assert "never told to trust this project" in found["hint"]
+    users(bench, x={"command": "./start"})
+    assert "never told to trust this project" in bench.one("server.command")["hint"]
 
 
 def test_each_server_is_started_once_for_all_checks(bench: Bench, tmp_path: Path):

@@ -107,7 +107,8 @@ def test_it_is_not_asked_about_a_name_of_the_internet(bench: Bench):
 def test_it_is_asked_once_for_two_backends(bench: Bench):
     log = bench.bin.parent / "asked"
     plant_tailscale(bench, code=f"open({str(log)!r}, 'a').write('x'); print('{{}}')")
-    bench.findings("backend")
+    use(bench, KOALA, {**KOALA, "name": "second"})
+    assert len(bench.findings("backend")) == 2
     assert log.read_text() == "x"
 
 

@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -251,3 +253,29 @@ def test_a_check_that_is_left_behind_starts_nothing_more_until_the_next_run():
             thread.join()
     assert outcome == [OSError, "ran\n"] * 2
     assert run("print('ran')").out == "ran\n"
+
+
+ENDED = """
+import signal, sys, time
+from pathlib import Path
+from supervisor_setup.checks import processes
+# Whoever runs the tests may have told them to ignore it, as nohup does.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+code = "import os, signal, time; signal.signal(15, signal.SIG_IGN); print(os.getpid(), flush=True)"
+code += "; time.sleep(60)"
+with processes.ended_at_exit():
+    started = processes.Program([sys.executable, "-c", code], env={}, cwd=Path("/"))
+    print(started.read_line(time.monotonic() + 20).decode(), flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_closed_terminal_or_a_request_to_end_leaves_nothing_running(number: signal.Signals):
+    with subprocess.Popen([sys.executable, "-c", ENDED], stdout=subprocess.PIPE, text=True) as doctor:
+        assert doctor.stdout is not None
+        started = int(doctor.stdout.readline())
+        doctor.send_signal(number)
+        assert doctor.wait(20) == 128 + number
+    with pytest.raises(ProcessLookupError):
+        os.kill(started, 0)

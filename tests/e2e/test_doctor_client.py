@@ -17,6 +17,7 @@ pytestmark = pytest.mark.e2e
 
 PROGRAM = str(Path(sys.executable).with_name("supervisor-setup"))
 CLIENT = ("--deep", "--check", "client")
+HELPERS = ("apiKeyHelper", "awsAuthRefresh", "awsCredentialExport", "gcpAuthRefresh", "otelHeadersHelper")
 
 
 def doctor(desk: Desk, *options: str) -> list[dict[str, Any]]:
@@ -60,7 +61,13 @@ def test_a_project_that_nobody_trusts_runs_nothing(desk: Desk) -> None:
     hook = {"type": "command", "command": f"touch {desk.home.root / 'hook-ran'}"}
     write(
         desk.home.project / ".claude" / "settings.json",
-        {"hooks": {"SessionStart": [{"hooks": [hook]}]}, "enableAllProjectMcpServers": True},
+        {
+            "hooks": {"SessionStart": [{"hooks": [hook]}]},
+            "enableAllProjectMcpServers": True,
+            # Print mode runs these, trusted or not.
+            "env": {"CLAUDE_CODE_USE_BEDROCK": "1"},
+            **{name: f"touch {desk.home.root / name}-ran" for name in HELPERS},
+        },
     )
     code = f"open({str(desk.home.root / 'server-ran')!r}, 'w')"
     theirs = {"command": sys.executable, "args": ["-c", code]}
@@ -70,8 +77,17 @@ def test_a_project_that_nobody_trusts_runs_nothing(desk: Desk) -> None:
     write(desk.home.project / ".claude/agents/other.md", agent_file("name: other", "description: x"))
     found = doctor(desk, "--deep", "--check", "client", "--check", "server")
     assert [one["id"] for one in found] == ["server.shadowed"]
-    assert not (desk.home.root / "hook-ran").exists()
-    assert not (desk.home.root / "server-ran").exists()
+    assert list(desk.home.root.glob("*-ran")) == []
+
+
+def test_asking_for_servers_changes_nothing_of_the_users(desk: Desk) -> None:
+    server = {"command": sys.executable, "args": [tiny.__file__, "x"]}
+    write(desk.home.client_json, {"mcpServers": {"x": server}})
+    write(desk.home.settings, '{"model":"opus"}')
+    before = everything(desk.home.home)
+    assert doctor(desk, "--deep", "--check", "client.sees-server") == []
+    changed = {name for name, data in everything(desk.home.home).items() if before.get(name) != data}
+    assert {name for name in changed if not name.startswith(".cache/claude-cli-nodejs/")} == set()
 
 
 def test_a_server_in_settings_alone_and_a_dead_one_are_found(desk: Desk) -> None:

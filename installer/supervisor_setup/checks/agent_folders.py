@@ -1,5 +1,4 @@
-"""The folders from dataclasses import dataclass
-from which the client loads agents when it is started here.
+"""The folders from which the client loads agents when it is started here.
 
 Measured on 2.1.197 and 2.1.330: the user's; `.claude/agents` of the working directory and of each folder
 above it, up to the git root, or to the home folder or the top outside of a repository; in a git worktree
@@ -8,12 +7,12 @@ their own (PLUGIN:AGENT) and are left out.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from supervisor_setup.checks import project_key
 from supervisor_setup.checks.client_files import Level
 from supervisor_setup.checks.world import World
+from supervisor_setup.values import dataclass
 
 _AGENTS = Path(".claude", "agents")
 

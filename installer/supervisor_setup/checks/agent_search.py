@@ -1,20 +1,23 @@
-"""Finds agent files: all that a client loads from dataclasses import dataclass
-from a folder, or all that a repository seems to hold."""
+"""Finds agent files: all that a client loads from a folder, or all that a repository seems to hold."""
 
+import errno
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from supervisor_setup import frontmatter
 from supervisor_setup.errors import UserError
+from supervisor_setup.files import MAX_BYTES
 from supervisor_setup.frontmatter import Frontmatter, NoFrontmatter, Parsed
+from supervisor_setup.values import dataclass
 
-_DOCUMENT = re.compile(r"[A-Z0-9_.-]+")
+# As text: only files without a frontmatter need them; `re` keeps what it compiled.
+_DOCUMENT = r"[A-Z0-9_.-]+"
 _SKIPPED_FOLDERS = frozenset({".git", "node_modules", ".venv"})
-_KEY = re.compile(r"^[^\w\n]*(?:name|description)\W*:", re.M)
-_ROLE = re.compile(r"^[^\w\n]*You are (?:an?|the)\b", re.M)
+_KEY = r"(?m)^[^\w\n]*(?:name|description)\W*:"
+_ROLE = r"(?m)^[^\w\n]*You are (?:an?|the)\b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,11 @@ class AgentFile:
 def is_meant_as_agent(parsed: NoFrontmatter) -> bool:
     """Whether a file without a frontmatter reads like an agent's, and not like documentation."""
     # Who addresses several writes about agents.
-    return parsed.has_fence or bool(_KEY.search(parsed.opening)) or len(_ROLE.findall(parsed.opening)) == 1
+    return (
+        parsed.has_fence
+        or bool(re.search(_KEY, parsed.opening))
+        or len(re.findall(_ROLE, parsed.opening)) == 1
+    )
 
 
 def loaded_from(folders: Iterable[Path]) -> Iterator[AgentFile]:
@@ -126,17 +133,17 @@ def _markdown(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
 
 def _is_new(path: Path | str, seen: set[tuple[int, int]]) -> bool:
     try:
-        stat = os.stat(path)  # noqa: PTH116 - called for every file, and a Path costs as much again
+        found = os.stat(path)  # noqa: PTH116 - called for every file, and a Path costs as much again
     except OSError:
         return True  # reading it will tell
-    known = (stat.st_dev, stat.st_ino) in seen
-    seen.add((stat.st_dev, stat.st_ino))
+    known = (found.st_dev, found.st_ino) in seen
+    seen.add((found.st_dev, found.st_ino))
     return not known
 
 
 def _is_document(path: Path, parsed: Parsed | NotRead) -> bool:
     """Whether it is a README.md, CLAUDE.md or the like, which nobody takes for an agent."""
-    return isinstance(parsed, NoFrontmatter) and bool(_DOCUMENT.fullmatch(path.stem))
+    return isinstance(parsed, NoFrontmatter) and bool(re.fullmatch(_DOCUMENT, path.stem))
 
 
 def _is_something_else(root: Path, path: Path, parsed: Parsed | NotRead) -> bool:
@@ -149,6 +156,19 @@ def _is_something_else(root: Path, path: Path, parsed: Parsed | NotRead) -> bool
 
 def _parse(path: Path) -> Parsed | NotRead:
     try:
-        return frontmatter.parse(path.read_bytes())
+        return frontmatter.parse(_read(path))
     except OSError as error:
         return NotRead(error.strerror or str(error))
+
+
+def _read(path: Path) -> bytes:
+    """The file's bytes; a repository may hold a link to a device that never ends, or a pipe."""
+    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as stream:  # noqa: PTH123
+        found = os.fstat(stream.fileno())
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        if found.st_size > MAX_BYTES:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        return stream.read()

@@ -50,18 +50,22 @@ def of_project_server(world: World, name: str) -> Standing:
     return Standing.USED if _approved(world, name) else Standing.PENDING
 
 
+def trusted(world: World) -> bool:
+    """Whether the user has told the client to trust the present project."""
+    return _project(world).get("hasTrustDialogAccepted") is True
+
+
 def plain_name(name: str) -> str:
     """The name as it stands in the names of tools and in permission rules."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", name)
 
 
 def _approved(world: World, name: str) -> bool:
-    project = _project(world)
-    trusted = project.get("hasTrustDialogAccepted") is True
-    if trusted and name in _strings(project.get(SOME)):
+    project, believed = _project(world), trusted(world)
+    if believed and name in _strings(project.get(SOME)):
         return True
     for level, document in _settings(world):
-        if level in (Level.PROJECT, Level.LOCAL) and not (trusted and _is_here(world, document)):
+        if level in (Level.PROJECT, Level.LOCAL) and not (believed and _is_here(world, document)):
             continue
         if document.at(ALL) is True or name in _strings(document.at(SOME)):
             return True

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from supervisor_setup.checks.backend_models import Offer, offer
 from supervisor_setup.checks.backend_probe import Probe, healthy
 from supervisor_setup.checks.world import World
 from supervisor_setup.findings import Finding, Status
+from supervisor_setup.values import dataclass
 
 if TYPE_CHECKING:
     from supervisor_mcp.backends.failures import Failure

@@ -1,5 +1,6 @@
 """What config.yaml says of backends and tools, as the local-models server itself reads it."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +28,12 @@ def settings(world: World) -> "Settings | None":
     if isinstance(config, UserError):
         return None
     return world.memo.get("server settings", lambda: server_settings.from_mapping(config.server))
+
+
+def in_use(world: World) -> bool:
+    """Whether anybody has set the backends up: before that the bundled addresses are nobody's."""
+    installed = any(isinstance(one.manifest, UserError) or not one.manifest.empty for one in world.installed)
+    return installed or registered(world) is not None or os.path.lexists(world.layout.config)
 
 
 def tools(world: World) -> "tuple[Tool, ...]":

@@ -4,7 +4,6 @@ import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from supervisor_setup.checks.backend_answers import ANSWER_SECONDS, Asked, answe
 from supervisor_setup.checks.backend_config import finding, set_command
 from supervisor_setup.checks.world import World
 from supervisor_setup.findings import Finding, Status
+from supervisor_setup.values import dataclass
 
 if TYPE_CHECKING:
     from supervisor_mcp.backends import Backend

@@ -6,9 +6,10 @@ documented. Pages asked for here without a key go to servers that may be somebod
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from supervisor_setup.values import dataclass
 
 if TYPE_CHECKING:
     from supervisor_mcp.backends import Backend

@@ -5,7 +5,7 @@ The server's own client asks, so that what doctor meets is what the tools meet.
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from supervisor_setup.checks import backend_config, backend_pages, tailnet, vari
 from supervisor_setup.checks.backend_config import set_command
 from supervisor_setup.checks.variables import Source
 from supervisor_setup.checks.world import World
+from supervisor_setup.values import dataclass
 
 if TYPE_CHECKING:
     from supervisor_mcp.backends.failures import Failure
@@ -100,7 +101,7 @@ def healthy(world: World) -> tuple[Probe, ...]:
 def _probed(world: World) -> Iterator[Probe]:
     from supervisor_setup.deadlines import all_at_once
 
-    found = backend_config.settings(world)
+    found = backend_config.settings(world) if backend_config.in_use(world) else None
     asked = [Probe(number, one) for number, one in enumerate(found.backends) if one.enabled] if found else []
     works = [partial(_probe, world, one) for one in asked]
     answered: list[Probe | None] = all_at_once(works, _ALL_SECONDS, late=None)

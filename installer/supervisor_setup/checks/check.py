@@ -1,12 +1,12 @@
 """What a check is: an id that never changes, a small function, and how far it reaches."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import IntEnum
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from supervisor_setup.findings import Finding
+from supervisor_setup.values import dataclass
 
 if TYPE_CHECKING:
     from supervisor_setup.checks.world import World

@@ -76,8 +76,8 @@ def version(world: World) -> Iterator[Finding]:
 def _on_path(world: World) -> list[tuple[Path, str | None]]:
     """Every `claude` on PATH, the first to be started first, each program once."""
     found: dict[str, tuple[Path, str | None]] = {}
-    for folder in world.environment.get("PATH", "").split(os.pathsep):
-        program = Path(folder or ".") / "claude"
+    for folder in filter(os.path.isabs, world.environment.get("PATH", "").split(os.pathsep)):
+        program = Path(folder) / "claude"
         if program.is_file() and os.access(program, os.X_OK):
             found.setdefault(os.path.realpath(program), (program, installed_client.version_of(program)))
     return list(found.values())

@@ -1,7 +1,6 @@
 """The files in which the client looks for settings, servers and agents in this folder, weakest first."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 from supervisor_setup.checks import project_key
 from supervisor_setup.errors import UserError
 from supervisor_setup.layout import Scope, ScopeName
+from supervisor_setup.values import dataclass
 
 if TYPE_CHECKING:
     from supervisor_setup.checks.world import World
@@ -36,21 +36,32 @@ class SettingsFile:
 
 def scopes(world: "World") -> tuple[Scope, ...]:
     """The scopes that the client would read in this folder, whether or not we installed anything there."""
-    found = []
-    for name in ScopeName:
-        try:
-            found.append(world.layout.scope(name))
-        except UserError:
-            continue
-    return tuple(found)
+    return world.memo.get("scopes", lambda: tuple(_scopes(world)))
 
 
-def settings_files(world: "World") -> Iterator[SettingsFile]:
+def settings_files(world: "World") -> tuple[SettingsFile, ...]:
     """Every settings file that a client started in this folder merges, the strongest last.
 
     As measured on 2.1.197 and 2.1.330, it looks for the project's settings in the folder itself, not in those
     above it; 2.1.330 also reads settings.local.json beside the .git of the repository's main work tree.
     """
+    return world.memo.get("settings files", lambda: tuple(_settings_files(world)))
+
+
+def project_settings_files(world: "World") -> tuple[SettingsFile, ...]:
+    """Every settings file that a client started in this folder or in the project's root merges."""
+    return world.memo.get("project settings files", lambda: tuple(_project_settings_files(world)))
+
+
+def _scopes(world: "World") -> Iterator[Scope]:
+    for name in ScopeName:
+        try:
+            yield world.layout.scope(name)
+        except UserError:
+            continue
+
+
+def _settings_files(world: "World") -> Iterator[SettingsFile]:
     here = world.layout.cwd / ".claude"
     yield SettingsFile(Level.USER, world.layout.claude_dir / _SETTINGS)
     if here.resolve() != world.layout.claude_dir:
@@ -65,8 +76,7 @@ def settings_files(world: "World") -> Iterator[SettingsFile]:
         yield SettingsFile(Level.MANAGED, path)
 
 
-def project_settings_files(world: "World") -> Iterator[SettingsFile]:
-    """Every settings file that a client started in this folder or in the project's root merges."""
+def _project_settings_files(world: "World") -> Iterator[SettingsFile]:
     seen: set[Path] = set()
     root = world.project_root / ".claude"
     ours = (SettingsFile(Level.PROJECT, root / _SETTINGS), SettingsFile(Level.LOCAL, root / _LOCAL_SETTINGS))

@@ -21,7 +21,8 @@ _WANTS_LOGIN = "Needs authentication"
 def sees_server(world: World) -> Iterator[Finding]:
     """The client itself does not list a configured MCP server, or cannot connect to it.
 
-    `claude mcp list` is the client's own word on which servers a session in this folder has.
+    `claude mcp list` is the client's own word on which servers a session in this folder has. It is asked on a
+    copy of its state and settings, so that yours stay as they are, without your logins at remote servers.
 
     Mend: what `server.entry` and `server.command` find; a server that stands only in a settings.json belongs
     where the client reads it (`claude mcp add`).

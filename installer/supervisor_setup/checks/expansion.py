@@ -8,12 +8,12 @@ project's does not.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from supervisor_setup.checks.client_files import Level, settings_files
 from supervisor_setup.checks.documents import State
 from supervisor_setup.checks.world import World
+from supervisor_setup.values import dataclass
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(:-([^}]*))?\}")
 EXPANDED = ("command", "args", "env", "url", "headers")

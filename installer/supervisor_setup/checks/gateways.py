@@ -1,10 +1,9 @@
 """What ANTHROPIC_BASE_URL names, when it is not Anthropic itself."""
 
-from dataclasses import dataclass
-
 from supervisor_setup.checks.variables import Assignment
 from supervisor_setup.checks.world import World
 from supervisor_setup.errors import UserError
+from supervisor_setup.values import dataclass
 
 _ANTHROPIC = "anthropic.com"
 _PORTS = {"http": 80, "https": 443}

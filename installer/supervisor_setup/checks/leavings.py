@@ -4,7 +4,6 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from supervisor_setup import locks
@@ -14,6 +13,7 @@ from supervisor_setup.checks.world import World
 from supervisor_setup.errors import UserError
 from supervisor_setup.files import TEMP_MARK, quote
 from supervisor_setup.findings import Finding, Status
+from supervisor_setup.values import dataclass
 
 SETTLED_SECONDS = 300.0
 """A file or a lock is written, held and gone within a second; what is so old has nobody any more."""

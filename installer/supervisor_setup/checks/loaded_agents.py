@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from supervisor_setup.checks import agent_folders, installed_agents, installed_client
 from supervisor_setup.checks.agent_search import AgentFile
 from supervisor_setup.checks.client_files import Level
 from supervisor_setup.checks.world import World
+from supervisor_setup.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Every MCP server that is configured where the client reads, or where its user might think that it reads."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from supervisor_setup.checks.client_files import settings_files
 from supervisor_setup.checks.documents import Document
 from supervisor_setup.checks.world import World
 from supervisor_setup.errors import UserError
+from supervisor_setup.values import dataclass
 
 OUR_PROGRAM = "supervisor-mcp"
 

@@ -12,13 +12,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Self
+from types import FrameType, TracebackType
+from typing import IO, NoReturn, Self
 
 MAX_OUTPUT_BYTES = 1_000_000
 _GRACE_SECONDS = 1.0
 _WRITE_SECONDS = 10.0
 _END = None
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(slots=True)
@@ -194,11 +195,16 @@ def run(
 
 @contextlib.contextmanager
 def ended_at_exit() -> Iterator[None]:
-    """At the end of the block every program that still runs is ended, and no check left behind starts one."""
+    """At the end of the block every program that still runs is ended, and no check left behind starts one.
+
+    A closed terminal or a request to end ends the block too: the programs have sessions of their own, which
+    such a signal does not reach.
+    """
     with _lock:
         _started.closed = False
     try:
-        yield
+        with _exit_on_signals():
+            yield
     finally:
         with _lock:
             _started.closed = True
@@ -208,6 +214,23 @@ def ended_at_exit() -> Iterator[None]:
         give_up = time.monotonic() + _GRACE_SECONDS
         for program in left:
             program._end_by(give_up)
+
+
+@contextlib.contextmanager
+def _exit_on_signals() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {one: signal.signal(one, _exit) for one in _ENDING if signal.getsignal(one) is signal.SIG_DFL}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def _exit(number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 def _start(command: Sequence[str | Path], env: Mapping[str, str], cwd: Path) -> "subprocess.Popen[bytes]":

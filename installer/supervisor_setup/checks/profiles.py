@@ -7,7 +7,8 @@ What cannot be followed to its end (an open quote) is not followed further.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+
+from supervisor_setup.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,32 +22,24 @@ class Setting:
 
 Parser = Callable[[str], Mapping[str, Setting]]
 
+# As text: few files get as far as being parsed, and compiling takes long; `re` keeps what it compiled.
 _SUBSTITUTION = r"\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)"
 _WORD = rf"""(?:[^\s;&|<>()'"\\`$#]|(?<![\s;&|()])\#|\\.|\$'(?:[^'\\]|\\.)*'|'[^']*'|"(?:[^"\\]|\\.)*"|`[^`]*`
     |\${_SUBSTITUTION}|\$\{{[^}}]*\}}|\$(?!['"]))+"""
-_SHELL = re.compile(
-    rf"""(?P<blank>[ \t\r]+|\\\r?\n|(?<![^\s;&|()])\#[^\n]*)
+_SHELL = rf"""(?sx)(?P<blank>[ \t\r]+|\\\r?\n|(?<![^\s;&|()])\#[^\n]*)
     |(?P<heredoc><<-?(?!<)[ \t]*(?P<quote>['"]?)(?P<end>\w+)(?P=quote))
     |(?P<redirect>[0-9]*(?:<<<|>>|[<>]&?))
     |(?P<operator>\n|;;|&&|\|\||[;&|()])
-    |(?P<word>{_WORD})""",
-    re.VERBOSE | re.DOTALL,
-)
-_FISH = re.compile(
-    rf"""(?P<blank>[ \t\r]+|\\\r?\n|(?<![^\s;&|()])\#[^\n]*)
+    |(?P<word>{_WORD})"""
+_FISH = rf"""(?sx)(?P<blank>[ \t\r]+|\\\r?\n|(?<![^\s;&|()])\#[^\n]*)
     |(?P<redirect>[0-9]*(?:>>|[<>]&?))
     |(?P<operator>\n|&&|\|\||[;&|])
-    |(?P<word>(?:[^\s;&|<>()'"\\#]|(?<![\s;&|])\#|\\.|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\$?{_SUBSTITUTION})+)""",
-    re.VERBOSE | re.DOTALL,
-)
-_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
-_QUOTED = re.compile(r"""'(?P<single>[^']*)'|"(?P<double>(?:[^"\\]|\\.)*)"|\\(?P<escaped>.)""", re.DOTALL)
-_DOTENV = re.compile(
-    r"""^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)=
-    ("(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[^\r\n]*?)(?:[ \t]+\#.*)?[ \t]*\r?$""",
-    re.VERBOSE | re.MULTILINE,
-)
-_FISH_VARIABLE = re.compile(r"^SETUVAR --export (\w+):(.*)$", re.MULTILINE)
+    |(?P<word>(?:[^\s;&|<>()'"\\#]|(?<![\s;&|])\#|\\.|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\$?{_SUBSTITUTION})+)"""
+_ASSIGNMENT = r"(?s)([A-Za-z_]\w*)=(.*)"
+_QUOTED = r"""(?s)'(?P<single>[^']*)'|"(?P<double>(?:[^"\\]|\\.)*)"|\\(?P<escaped>.)"""
+_DOTENV = r"""(?mx)^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)=
+    ("(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[^\r\n]*?)(?:[ \t]+\#.*)?[ \t]*\r?$"""
+_FISH_VARIABLE = r"(?m)^SETUVAR --export (\w+):(.*)$"
 _OPENING = {"if": "fi", "case": "esac", "for": "done", "while": "done", "until": "done", "select": "done"}
 _CONTINUING = frozenset({"then", "do", "else", "elif", "!", "time"})
 _FISH_OPENING = frozenset({"if", "while", "for", "function", "begin", "switch"})
@@ -111,7 +104,7 @@ def fish(text: str) -> dict[str, Setting]:
 def fish_variables(text: str) -> dict[str, Setting]:
     """The universal variables that fish exports, from its own file of them."""
     found = {}
-    for match in _FISH_VARIABLE.finditer(text):
+    for match in re.finditer(_FISH_VARIABLE, text):
         value = re.sub(r"\\x([0-9a-f]{2})", lambda code: chr(int(code[1], 16)), match[2])
         found[match[1]] = Setting(value, text.count("\n", 0, match.start()) + 1)
     return found
@@ -120,7 +113,7 @@ def fish_variables(text: str) -> dict[str, Setting]:
 def dotenv(text: str) -> dict[str, Setting]:
     """What a `.env` file, or one of systemd's environment.d, assigns; each line on its own."""
     found = {}
-    for match in _DOTENV.finditer(text):
+    for match in re.finditer(_DOTENV, text):
         line = text.count("\n", 0, match.start(1)) + 1
         found[match[1]] = _setting(match[2], line)
     return found
@@ -129,7 +122,7 @@ def dotenv(text: str) -> dict[str, Setting]:
 def _run(command: _Command, found: _Environment) -> None:
     """What one command of the shell's does to the environment."""
     first, *rest = command.words
-    assigned = [_ASSIGNMENT.fullmatch(word) for word in command.words]
+    assigned = [re.fullmatch(_ASSIGNMENT, word) for word in command.words]
     if all(assigned):
         for match in assigned:
             assert match is not None
@@ -156,7 +149,7 @@ def _declare(first: str, flags: set[str], words: list[str], line: int, found: _E
         return
     exports = first == "export" or "x" in flags
     for word in words:
-        match = _ASSIGNMENT.fullmatch(word)
+        match = re.fullmatch(_ASSIGNMENT, word)
         if match is not None:
             found.assign(match[1], _setting(match[2], line), export=exports)
         if exports:
@@ -188,7 +181,8 @@ def _shell_commands(text: str) -> Iterator[_Command]:
     ends: list[str] = []
     line, first_line, position = 1, 1, 0
     conditional = False
-    while match := _SHELL.match(text, position):
+    token = re.compile(_SHELL)
+    while match := token.match(text, position):
         position = match.end()
         if match["heredoc"]:
             ends.append(match["end"])
@@ -249,8 +243,9 @@ def _fish_commands(text: str) -> Iterator[_Command]:
     line, first_line, position = 1, 1, 0
     conditional = False
     end = len(text)
+    token = re.compile(_FISH)
     while position <= end:
-        match = _FISH.match(text, position)
+        match = token.match(text, position)
         if match is None and position < end:
             return
         operator = match["operator"] if match else "\n"
@@ -277,7 +272,7 @@ def _setting(written: str, line: int) -> Setting:
     """A word's value with its quotes taken off."""
     known = True
     parts, position = [], 0
-    for match in _QUOTED.finditer(written):
+    for match in re.finditer(_QUOTED, written):
         bare = written[position : match.start()]
         known = known and not _worked_out(bare) and not _worked_out(match["double"] or "")
         escaped = (match["escaped"] or "").replace("\n", "")

@@ -3,7 +3,6 @@
 import itertools
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from supervisor_setup.checks.subscription import TOKEN_START, TOKEN_VARIABLE
 from supervisor_setup.checks.variables import assignments
 from supervisor_setup.checks.world import World
 from supervisor_setup.errors import UserError
+from supervisor_setup.values import dataclass
 
 _CONFIGS = (
     "config.yaml",

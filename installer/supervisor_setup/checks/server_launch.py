@@ -1,11 +1,11 @@
 """How the client would start a server; nothing is started here."""
 
 import os
-import shutil
 from pathlib import Path
 
-from supervisor_setup.checks import expansion
+from supervisor_setup.checks import approval, expansion
 from supervisor_setup.checks.mcp_servers import ServerEntry
+from supervisor_setup.checks.search_path import which
 from supervisor_setup.checks.world import World
 
 
@@ -18,9 +18,18 @@ def launch(world: World, entry: ServerEntry) -> tuple[list[str], dict[str, str]]
     return command, {**inherited, "CLAUDE_PROJECT_DIR": str(world.layout.cwd), **own}
 
 
+def folder(world: World) -> Path:
+    """Where doctor starts servers: the project once the user trusts it, else the home folder.
+
+    Many programs take code from the folder that they start in (`python -m`, `npx`), and a repository that was
+    only just cloned is not to have its code run. The client asks before its first session there.
+    """
+    return world.layout.cwd if approval.trusted(world) else world.layout.home
+
+
 def program(name: str, path: str, folder: Path) -> str | None:
     """The program that this word starts in `folder`: a bare name is looked up on PATH, as the client does."""
     if os.sep not in name:
-        return shutil.which(name, path=path)
+        return which(name, path)
     found = folder / name
     return str(found) if found.is_file() and os.access(found, os.X_OK) else None

@@ -97,7 +97,7 @@ def _command(world: World, start: Start) -> Iterator[Finding]:
             Status.ERROR,
             entry,
             f"its program ends at its start ({_exit(start.code)}): {words}",
-            'mend what it says; the client shows only "Failed to connect"',
+            'mend what it says; the client shows only "Failed to connect"' + _place(world),
         )
     elif start.glued is not None:
         yield about(
@@ -119,6 +119,13 @@ def _command(world: World, start: Start) -> Iterator[Finding]:
         )
 
 
+def _place(world: World) -> str:
+    """Where it was started, for a hint, when that is not where a session would start it."""
+    if server_launch.folder(world) == world.layout.cwd:
+        return ""
+    return "; started in the home folder, because the client was never told to trust this project"
+
+
 def _unstartable(world: World, start: Start) -> Finding:
     words, _ = server_launch.launch(world, start.entry)
     assert start.failure is not None
@@ -127,6 +134,8 @@ def _unstartable(world: World, start: Start) -> Finding:
         hint = (
             f"install it, or write its full path into `command`; to drop the server: {removal(start.entry)}"
         )
+        if "/" in words[0]:
+            hint += _place(world)
         if words[0].startswith("~"):
             hint = "write the full path: the client does not expand `~`"
     else:

@@ -7,7 +7,7 @@ approved is never run. `initialize` is sent with a protocol version that every s
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from supervisor_setup.checks.mcp_servers import ServerEntry
 from supervisor_setup.checks.processes import Program
 from supervisor_setup.checks.world import World
 from supervisor_setup.deadlines import all_at_once
+from supervisor_setup.values import dataclass
 
 ANSWER_SECONDS = 10.0
 """How long a server may take for all its answers; the client itself gives up after 30 s."""
@@ -71,11 +72,12 @@ def _all(world: World) -> tuple[Start, ...]:
 
 def _start(world: World, entry: ServerEntry) -> Start:
     command, environment = server_launch.launch(world, entry)
-    found = server_launch.program(command[0], environment.get("PATH", ""), world.layout.cwd)
+    folder = server_launch.folder(world)
+    found = server_launch.program(command[0], environment.get("PATH", ""), folder)
     if found is None:
         return Start(entry, failure=FileNotFoundError(command[0]))
     try:
-        with Program([found, *command[1:]], env=environment, cwd=world.layout.cwd) as running:
+        with Program([found, *command[1:]], env=environment, cwd=folder) as running:
             return _Talk(running, entry).run()
     except OSError as error:
         return Start(entry, failure=error)

@@ -4,7 +4,6 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from supervisor_setup.checks.documents import State
 from supervisor_setup.checks.world import World
 from supervisor_setup.findings import Finding, Status
 from supervisor_setup.layout import display
+from supervisor_setup.values import dataclass
 
 _EVERYTHING = (None, "", "*", ".*")
 _NAMES = re.compile(r"[\w|, -]+")

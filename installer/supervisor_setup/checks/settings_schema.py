@@ -7,12 +7,13 @@ cost; so these are the few keywords that the schema uses. Tests hold every verdi
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from functools import cache
 from typing import Any
 
 from supervisor_setup import assets
+from supervisor_setup.values import dataclass
 
 Place = tuple[str | int, ...]
 Schema = Mapping[str, Any]

@@ -6,7 +6,7 @@ itself asks for in a call goes before the agent's file; that is nothing that a f
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from supervisor_setup.checks import variables
@@ -17,6 +17,7 @@ from supervisor_setup.checks.model_names import FAMILIES, INHERIT, bare, familie
 from supervisor_setup.checks.variables import Assignment
 from supervisor_setup.checks.world import World
 from supervisor_setup.client_facts import ClientFacts
+from supervisor_setup.values import dataclass
 
 OVERRIDE = "CLAUDE_CODE_SUBAGENT_MODEL"
 FORCE = "CLAUDE_CODE_SUBAGENT_MODEL_FORCE"

@@ -5,12 +5,12 @@ requests, one for the console alone is not; `oauthAccount` says who is logged in
 be in the keychain.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from supervisor_setup.checks.documents import State
 from supervisor_setup.checks.variables import Source, assignments
 from supervisor_setup.checks.world import World
+from supervisor_setup.values import dataclass
 
 TOKEN_START = "sk-ant-oat"  # noqa: S105 - how a subscription's tokens begin, not one of them
 TOKEN_VARIABLE = "CLAUDE_CODE_OAUTH_TOKEN"  # noqa: S105 - a variable's name

@@ -3,13 +3,14 @@
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import Any
 
 from supervisor_setup import assets, client_facts
 from supervisor_setup.checks.vocabulary import Vocabulary
 from supervisor_setup.client_facts import Known
+from supervisor_setup.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

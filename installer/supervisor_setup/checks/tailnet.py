@@ -1,14 +1,14 @@
 """What this machine's Tailscale says of a host, for when a host name leads nowhere."""
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from supervisor_setup.checks import processes
+from supervisor_setup.checks.search_path import which
 from supervisor_setup.checks.world import World
+from supervisor_setup.values import dataclass
 
 SECONDS = 3.0
 _MAC_PROGRAM = Path("/Applications/Tailscale.app/Contents/MacOS/Tailscale")
@@ -114,7 +114,7 @@ def tailnet(world: World) -> Tailnet | None:
 
 
 def _asked(world: World) -> Tailnet | None:
-    found = shutil.which("tailscale", path=world.environment.get("PATH", ""))
+    found = which("tailscale", world.environment.get("PATH", ""))
     program = found or (str(_MAC_PROGRAM) if _MAC_PROGRAM.exists() else None)
     if program is None:
         return None

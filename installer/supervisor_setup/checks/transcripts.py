@@ -10,11 +10,11 @@ import os
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from supervisor_setup.checks.model_names import FAMILIES, bare
+from supervisor_setup.values import dataclass
 
 MAX_RUNS = 200
 MAX_CPU_SECONDS = 0.06

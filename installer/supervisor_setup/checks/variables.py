@@ -8,7 +8,7 @@ text; the client reads no `.env` file by itself.
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from supervisor_setup.checks.followed_settings import followed
 from supervisor_setup.checks.model_names import shown
 from supervisor_setup.checks.profiles import Parser, Setting
 from supervisor_setup.checks.world import World
+from supervisor_setup.values import dataclass
 
 _PROFILES = (
     ".profile",
@@ -96,8 +97,8 @@ def _all(world: World, name: str) -> Iterator[Assignment]:
     settings = list(_in_settings(world, name))
     # What the client hands to its children comes from its settings, not from a shell.
     explained = own is None or any(one.value == own for one in settings)
-    for path, parse, source in _files(world):
-        found = _parsed(world, path, parse, name)
+    for path, text, parse, source in _texts(world):
+        found = _parsed(world, path, text, parse, name)
         if found is None:
             continue
         one = Assignment(name, found.value, source, path, found.line, known=found.known)
@@ -119,6 +120,16 @@ def _in_settings(world: World, name: str) -> Iterator[Assignment]:
             text = value if isinstance(value, str) else json.dumps(value)
             line = document.line_of("env", name)
             yield Assignment(name, text, Source.SETTINGS, settings.path, line, live=True)
+
+
+def _texts(world: World) -> tuple[tuple[Path, str, Parser, Source], ...]:
+    """The files that have anything in them, with their texts; they are asked for many variables."""
+
+    def read() -> tuple[tuple[Path, str, Parser, Source], ...]:
+        found = ((path, _text(path), parse, source) for path, parse, source in _files(world))
+        return tuple(one for one in found if one[1])
+
+    return world.memo.get("profiles", read)
 
 
 def _files(world: World) -> Iterator[tuple[Path, Parser, Source]]:
@@ -146,9 +157,8 @@ def _folder(world: World, variable: str, default: Path) -> Path:
     return named if named.is_absolute() else default
 
 
-def _parsed(world: World, path: Path, parse: Parser, name: str) -> Setting | None:
-    text = world.memo.get(("profile", path), lambda: _text(path))
-    if not re.search(rf"\b{name}\b", text):  # spares most files the parsing
+def _parsed(world: World, path: Path, text: str, parse: Parser, name: str) -> Setting | None:
+    if name not in text or not re.search(rf"\b{name}\b", text):  # spares most files the parsing
         return None
     return world.memo.get(("parsed profile", path), lambda: parse(text)).get(name)
 

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from supervisor_setup.frontmatter import Frontmatter
+from supervisor_setup.values import dataclass
 
 _SYNONYMS: Mapping[str, str | None] = {"allowedtools": "tools", "whentouse": "description", "mode": None}
 

@@ -1,7 +1,6 @@
 """What the checks look at, gathered once. Whatever cannot be read is a value, not an exception."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from supervisor_setup.layout import Layout, ScopeName
 from supervisor_setup.manifest import Manifest
 from supervisor_setup.observed import Disk
 from supervisor_setup.plan import Operation, make_plan
+from supervisor_setup.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +76,14 @@ class World:
     @property
     def project_root(self) -> Path:
         """The project that the working directory lies in, or the working directory itself."""
-        try:
-            return self.layout.scope(ScopeName.PROJECT).root
-        except UserError:
-            return self.layout.cwd
+
+        def look() -> Path:
+            try:
+                return self.layout.scope(ScopeName.PROJECT).root
+            except UserError:
+                return self.layout.cwd
+
+        return self.memo.get("project root", look)
 
     @property
     def project_names(self) -> tuple[str, ...]:

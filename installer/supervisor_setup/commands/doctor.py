@@ -1,19 +1,17 @@
 """`doctor`: runs the checks and says what they found."""
 
-import difflib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from supervisor_setup.checks import registry, runner
 from supervisor_setup.checks.check import Check, Reach
 from supervisor_setup.checks.world import World
-from supervisor_setup.commands import install
 from supervisor_setup.errors import Exit, UsageError
 from supervisor_setup.findings import Finding, Status
 from supervisor_setup.layout import Layout
 from supervisor_setup.result import Result
+from supervisor_setup.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +79,8 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
 def _chosen(words: Sequence[str]) -> list[Check]:
     for word in words:
         if not any(check.chosen_by(word) for check in registry.CHECKS):
+            import difflib  # only a misspelling needs it
+
             near = difflib.get_close_matches(word, [check.id for check in registry.CHECKS], n=1)
             raise UsageError(
                 f"doctor: there is no check {word!r}" + (f"; did you mean {near[0]}?" if near else ""),
@@ -90,6 +90,8 @@ def _chosen(words: Sequence[str]) -> list[Check]:
 
 
 def _diffs(seen: World) -> list[dict[str, str]]:
+    from supervisor_setup.commands import install  # only --verbose shows differences
+
     diffs = []
     for installed in seen.installed:
         if isinstance(installed.plan, Exception):

@@ -6,7 +6,7 @@ Plainly safe are the leavings of killed programs: temporary files, and locks tha
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from supervisor_setup.layout import Layout, ScopeName
 from supervisor_setup.manifest import Prior, Record
 from supervisor_setup.plan import Decision, Operation
 from supervisor_setup.result import Result, operations_to_json
+from supervisor_setup.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +59,15 @@ def fix(layout: Layout, choices: doctor.Choices, confirm: Callable[[Result], boo
 
 
 def _work_out(layout: Layout, world: World) -> _Mends:
-    prospects = [_reinstall(layout, one) for one in world.installed if _was_installed(one)]
-    strays = [_removal(path) for path in leavings.stray_temps(world)]
-    return _Mends(
-        tuple(prospects),
-        tuple(one for one in strays if one is not None),
-        tuple(leavings.stale_locks(world)),
-    )
+    strays = tuple(one for one in map(_removal, leavings.stray_temps(world)) if one is not None)
+    mends = _Mends((), strays, tuple(leavings.stale_locks(world)))
+    try:
+        prospects = [_reinstall(layout, one) for one in world.installed if _was_installed(one)]
+    except UserError:
+        if not mends.pending:
+            raise
+        return mends  # what stands in the way of an install is a finding of the checks that follow
+    return replace(mends, installs=tuple(prospects))
 
 
 def _was_installed(one: Installed) -> bool:
@@ -80,11 +83,14 @@ def _reinstall(layout: Layout, one: Installed) -> install.Prospect:
 
 
 def _removal(path: Path) -> Operation | None:
-    """The step that takes a stray file away; None where it has gone by itself."""
+    """The step that takes a stray file away; None where it has gone by itself, or is not ours to take."""
     try:
-        data = files.read(path).data
+        found = files.read(path)
+        # One that cannot be removed must not keep everything else from being mended.
+        files.check_writable(found)
     except TargetError:
         return None
+    data = found.data
     if data is None:
         return None
     address = Address(Kind.FILE, path)
