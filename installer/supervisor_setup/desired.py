@@ -1,7 +1,6 @@
 """Config to the artefacts that should exist in a scope."""
 
 import os
-import shutil
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -91,6 +90,8 @@ def server_command() -> Path:
     own = Path(sys.argv[0]).absolute().parent / "supervisor-mcp"
     if os.access(own, os.X_OK):
         return own
+    import shutil  # only where neither of these is there
+
     found = shutil.which("supervisor-mcp")
     if found is None:
         raise UserError(

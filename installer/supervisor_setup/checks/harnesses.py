@@ -1,13 +1,13 @@
 """Third-party harnesses and routers: what is known of them stands in harnesses.json, with date and source."""
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from supervisor_setup import assets
 from supervisor_setup.checks import bounded_text
+from supervisor_setup.checks.search_path import which
 from supervisor_setup.checks.subscription import TOKEN_START
 from supervisor_setup.checks.world import World
 from supervisor_setup.values import dataclass
@@ -87,10 +87,10 @@ def _line_of_value(world: World, path: Path, keys: Sequence[str], value: str) ->
 def _installed(world: World, harness: Harness) -> Path | None:
     search = world.environment.get("PATH", "")
     for name in harness.programs:
-        if program := shutil.which(name, path=search):
+        if program := which(name, search):
             return Path(program)
     for name, parts in (harness.packages or {}).items():
-        program = shutil.which(name, path=search)
+        program = which(name, search)
         if program and any(part in str(Path(program).resolve()) for part in parts):
             return Path(program)
     for folder in harness.folders:

@@ -3,10 +3,10 @@
 import json
 import os
 import re
-import shutil
 from pathlib import Path
 
 from supervisor_setup import client_facts
+from supervisor_setup.checks.search_path import which
 from supervisor_setup.checks.world import World
 from supervisor_setup.client_facts import Known
 from supervisor_setup.values import dataclass
@@ -40,7 +40,7 @@ def installed(world: World) -> Client:
 
 
 def _installed(world: World) -> Client:
-    found = shutil.which("claude", path=world.environment.get("PATH", ""))
+    found = which("claude", world.environment.get("PATH", ""))
     # Where the client's own installers put it, also when PATH does not lead there.
     usual = (world.layout.home / ".local/bin/claude", world.layout.claude_dir / "local/claude")
     program = Path(found) if found else next((path for path in usual if path.exists()), None)

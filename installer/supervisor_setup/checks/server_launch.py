@@ -1,11 +1,11 @@
 """How the client would start a server; nothing is started here."""
 
 import os
-import shutil
 from pathlib import Path
 
 from supervisor_setup.checks import approval, expansion
 from supervisor_setup.checks.mcp_servers import ServerEntry
+from supervisor_setup.checks.search_path import which
 from supervisor_setup.checks.world import World
 
 
@@ -30,6 +30,6 @@ def folder(world: World) -> Path:
 def program(name: str, path: str, folder: Path) -> str | None:
     """The program that this word starts in `folder`: a bare name is looked up on PATH, as the client does."""
     if os.sep not in name:
-        return shutil.which(name, path=path)
+        return which(name, path)
     found = folder / name
     return str(found) if found.is_file() and os.access(found, os.X_OK) else None
