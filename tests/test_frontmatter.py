@@ -113,6 +113,13 @@ def test_one_bad_line_makes_the_client_quote_the_others_too():
     assert read("---\nname: a\ndescription: Use this\nmodel: haiku # fast\n---\n")["model"] == "haiku"
 
 
+def test_the_second_chance_leaves_lists_alone():
+    text = "---\nname: a\ndescription: Use: this\ntools: [Read, Grep]\nskills: [a, [b]\n---\n"
+    values = read(text)
+    assert values["tools"] == ["Read", "Grep"]
+    assert values["skills"] == "[a, [b]"
+
+
 def test_the_line_that_is_no_yaml_is_reported():
     parsed = parse(b"---\nname: a\ndescription: Use: this\n---\n")
     assert isinstance(parsed, Frontmatter)
@@ -212,6 +219,57 @@ def test_a_line_that_needs_no_parser_reads_as_the_parser_reads_it(value: str):
     simple = frontmatter._load_simple(text)
     if simple is not None:
         assert repr(simple) == repr(frontmatter._load_yaml(text))  # repr, because NaN differs from itself
+
+
+INDENTED = st.tuples(st.integers(0, 3), st.text(st.sampled_from("ab: -#'\"*\u00e9"), max_size=8))
+TAIL = st.sampled_from(["model: haiku\n", "", "\nmodel: haiku", "# c\nmodel: haiku\n", "\n\n"])
+
+
+@settings(deadline=None)
+@given(st.sampled_from(["|", ">", "|-", ">-", "|+", ">2"]), st.lists(INDENTED, max_size=5), TAIL)
+def test_a_block_that_needs_no_parser_reads_as_the_parser_reads_it(
+    header: str, lines: list[tuple[int, str]], tail: str
+):
+    body = "".join(" " * indent + line + "\n" for indent, line in lines)
+    text = f"name: a\ndescription: {header}\n{body}{tail}"
+    simple = frontmatter._load_simple(text)
+    if simple is not None:
+        assert repr(simple) == repr(frontmatter._load_yaml(text))
+
+
+@settings(deadline=None)
+@given(YAML_ISH)
+def test_a_line_that_is_refused_without_a_parser_is_refused_by_the_parser(value: str):
+    text = f"name: a\ndescription: {value}\nmodel: haiku\n"
+    _, odd = frontmatter._read_simple(text)
+    if odd is not None and frontmatter._is_surely_refused(text, odd):
+        with pytest.raises(frontmatter._YamlError) as refused:
+            frontmatter._load_yaml(text)
+        assert refused.value.line == odd
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("|\n  one\n  two\n", "one\ntwo\n"),
+        ("|-\n    one\n      two\n\n", "one\n  two"),
+        (">\n  one\n  two\n\n  three\n", "one two\nthree\n"),
+        (">-\n  one: a\n  # two\n", "one: a # two"),
+    ],
+)
+def test_blocks_that_the_client_reads(written: str, meant: str):
+    assert described(written) == meant
+
+
+def test_usual_files_are_read_without_the_yaml_parser(monkeypatch: pytest.MonkeyPatch):
+    def unexpected(text: str) -> None:
+        raise AssertionError(text)
+
+    monkeypatch.setattr(frontmatter, "_load_yaml", unexpected)
+    for written in ("Use this: always", "|\n  a: b", ">\n  one\n  two", "`code`", "@name"):
+        described(written)
+    assert read("---\nname: a\ntools: *\n---\n")["tools"] == "*"
+    assert read("---\nname: a\ntools: []\n---\n")["tools"] == []
 
 
 def test_simple_files_are_read_without_importing_a_yaml_parser():

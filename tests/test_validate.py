@@ -6,34 +6,16 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from planted_agents import HEALTHY, change, plant
 from supervisor_setup import agents, assets, validate
 from supervisor_setup.checks.agents import IDS
-from supervisor_setup.errors import UserError
 from supervisor_setup.findings import Finding, Status
 from supervisor_setup.frontmatter import Frontmatter, parse
-
-HEALTHY = (
-    "---\nname: helper\ndescription: Helps. Use when asked.\ntools: Read, Grep\nmodel: haiku\n---\n\nHelp.\n"
-)
-
-
-def plant(folder: Path, text: str | bytes, name: str = "helper.md") -> Path:
-    """Write an agent file."""
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return path
 
 
 def found(folder: Path, text: str | bytes) -> list[Finding]:
     """The findings of one planted file."""
     return validate.validate([plant(folder, text)])
-
-
-def change(old: str, new: str) -> str:
-    """A healthy file with one change."""
-    assert old in HEALTHY
-    return HEALTHY.replace(old, new, 1)
 
 
 def test_a_healthy_agent_has_no_findings(tmp_path: Path):
@@ -46,7 +28,7 @@ def test_what_the_package_ships_has_no_findings():
 
 ERROR, WARNING, INFO = Status.ERROR, Status.WARNING, Status.INFO
 FAULTS = {
-    "no frontmatter": ("agents.parse", ERROR, 1, "loads no agent", "# Helper\n"),
+    "no frontmatter": ("agents.parse", ERROR, 1, "loads no agent", "# Helper\n\nYou are a helper.\n"),
     "unclosed quote": ("agents.parse", ERROR, 3, "drops the agent", change("Helps.", '"Helps.')),
     "crlf and a colon": (
         "agents.parse",
@@ -195,6 +177,49 @@ FAULTS = {
     ),
     "no trigger": ("agents.description", INFO, 3, "when to delegate", change("Use when asked.", "Great.")),
     "essay": ("agents.description", WARNING, 3, "every request", change("Helps.", "Helps. " * 200)),
+    "retired model": ("agents.model", ERROR, 5, "404", change("haiku", "claude-3-5-sonnet-20241022")),
+    "retired model that is resent": (
+        "agents.model",
+        WARNING,
+        5,
+        "newest opus instead",
+        change("haiku", "claude-opus-4-1-20250805"),
+    ),
+    "retired model with a long context": (
+        "agents.model",
+        ERROR,
+        5,
+        "404",
+        change("haiku", '"claude-sonnet-4-20250514[1m]"'),
+    ),
+    "server's name as it is configured": (
+        "agents.unknown-tool",
+        WARNING,
+        4,
+        "`mcp__my.box__ask`",
+        change("Grep", "mcp__my.box__ask"),
+    ),
+    "star for all servers": (
+        "agents.unknown-tool",
+        WARNING,
+        4,
+        "`mcp__*`",
+        change("Read, Grep", '"Read, mcp__*"'),
+    ),
+    "tool taken away in lower case": (
+        "agents.unknown-tool",
+        WARNING,
+        5,
+        "takes nothing away",
+        change("model:", "disallowedTools: write\nmodel:"),
+    ),
+    "everything taken away": (
+        "agents.unknown-tool",
+        WARNING,
+        5,
+        "takes nothing away",
+        change("model:", 'disallowedTools: "*"\nmodel:'),
+    ),
     "no prompt": ("agents.empty-prompt", WARNING, 1, "without instructions", change("\nHelp.\n", "")),
 }
 
@@ -226,6 +251,9 @@ def test_every_id_has_a_planted_fault():
         (change("name:", "Name:"), "`Name` must be written `name`"),
         (change("haiku", "haiku-4"), "did you mean `model: haiku`?"),
         (change("Grep", "grep"), "did you mean Grep for grep?"),
+        (change("Grep", "MultiEdit, LS"), "it is gone; use Edit for MultiEdit, Glob for LS"),
+        (change("Grep", "TeamCreate"), "it is gone; take it out"),
+        (change("haiku", "Claude Sonnet 4.5"), "did you mean `model: sonnet`?"),
     ],
 )
 def test_a_misspelling_is_answered_with_the_nearest_right_word(tmp_path: Path, written: str, hint: str):
@@ -283,65 +311,6 @@ def test_a_description_in_another_script_is_not_judged_by_english_words(tmp_path
     assert found(tmp_path, change("Helps. Use when asked.", "コードを探します")) == []
 
 
-def test_two_agents_of_one_name_in_a_folder_are_both_named(tmp_path: Path):
-    first = plant(tmp_path / "agents", HEALTHY, "a.md")
-    second = plant(tmp_path / "agents" / "sub", HEALTHY, "b.md")
-    (finding,) = validate.validate([tmp_path / "agents"])
-    assert (finding.id, finding.path, finding.line) == ("agents.duplicate", second, 2)
-    assert str(first) in finding.message
-
-
-def test_the_same_name_in_two_plugins_is_no_duplicate(tmp_path: Path):
-    plant(tmp_path / "plugins" / "one" / "agents", HEALTHY)
-    plant(tmp_path / "plugins" / "two" / "agents", HEALTHY)
-    assert validate.validate([tmp_path]) == []
-
-
-def test_a_folder_is_searched_to_the_bottom_through_links_and_past_loops(tmp_path: Path):
-    broken = plant(tmp_path / "elsewhere", change("haiku", "gpt-4"))
-    folder = tmp_path / "agents"
-    (folder / "deep").mkdir(parents=True)
-    (folder / "deep" / "link").symlink_to(broken.parent)
-    (folder / "deep" / "loop").symlink_to(folder)
-    assert [finding.id for finding in validate.validate([folder])] == ["agents.model"]
-
-
-def test_a_link_to_an_agent_beside_it_is_no_duplicate(tmp_path: Path):
-    plant(tmp_path, HEALTHY)
-    (tmp_path / "link.md").symlink_to(tmp_path / "helper.md")
-    assert validate.validate([tmp_path]) == []
-
-
-def test_in_a_repository_only_its_agents_folders_are_looked_at(tmp_path: Path):
-    plant(tmp_path / ".claude" / "agents", HEALTHY)
-    plant(tmp_path / "docs", "# Manual\n", "manual.md")
-    plant(tmp_path / "node_modules" / "x" / "agents", "# Not ours\n", "x.md")
-    assert validate.validate([tmp_path]) == []
-
-
-def test_documents_beside_agents_are_passed_over_but_a_nameless_agent_is_not(tmp_path: Path):
-    for name in ("README.md", "CLAUDE.md", "CHANGELOG.md"):
-        plant(tmp_path, "# About\n", name)
-    plant(tmp_path, "You are a helper.\n", "helper.md")
-    assert [finding.path for finding in validate.validate([tmp_path])] == [tmp_path / "helper.md"]
-
-
-def test_a_file_that_is_named_is_checked_whatever_it_is_called(tmp_path: Path):
-    path = plant(tmp_path, "# About\n", "README.md")
-    assert [finding.id for finding in validate.validate([path])] == ["agents.parse"]
-
-
-def test_a_file_that_cannot_be_read_is_a_finding_and_not_a_crash(tmp_path: Path):
-    (tmp_path / "gone.md").symlink_to(tmp_path / "nowhere")
-    (finding,) = validate.validate([tmp_path])
-    assert (finding.id, finding.status) == ("agents.parse", ERROR)
-
-
-def test_a_missing_path_is_an_error_of_the_user(tmp_path: Path):
-    with pytest.raises(UserError, match="there is no such file"):
-        validate.validate([tmp_path / "nowhere"])
-
-
 def test_a_template_that_does_not_compile_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for source in assets.templates().rglob("*.*"):
         plant(tmp_path / source.relative_to(assets.templates()).parent, source.read_bytes(), source.name)
@@ -353,7 +322,7 @@ def test_a_template_that_does_not_compile_is_found(tmp_path: Path, monkeypatch: 
 
 VALUES = {
     "permissionMode": ["plan", "default", "yolo", 5],
-    "maxTurns": [1, "5", 0, -1, "lots", True, None],
+    "maxTurns": [1, "5", 5.0, 0, -1, "lots", True, None],
     "autoCompactWindow": [100_000, "200000", 99_999, "x"],
     "effort": ["low", "max", 5, "big", []],
     "memory": ["user", "nowhere"],
@@ -378,6 +347,12 @@ def test_the_checks_and_the_schema_agree_on_every_value(tmp_path: Path, key: str
 def test_every_tool_of_a_bundled_agent_is_in_the_schema():
     known = validate.vocabulary().tools
     assert {tool for source in agents.load_sources(assets.agents()) for tool in source.tools} <= set(known)
+
+
+def test_no_tool_is_both_there_and_gone():
+    words = validate.vocabulary()
+    assert not words.tools & set(words.former_tools)
+    assert set(filter(None, words.former_tools.values())) <= words.tools
 
 
 def test_the_schema_is_a_valid_schema_that_cites_its_sources():

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from supervisor_setup import validate
+from supervisor_setup.checks.agent_explanations import EXPLANATIONS
 from supervisor_setup.findings import Finding, Status
 
 TWO = [
@@ -16,8 +17,7 @@ TWO = [
 
 def test_text_names_place_status_id_and_hint_and_ends_with_counts():
     assert validate.to_text(TWO).splitlines() == [
-        "/x/a:b.md:5: error: 100% wrong,",
-        "really [agents.model]",
+        r"/x/a:b.md:5: error: 100% wrong,\nreally [agents.model]",
         "  hint: model: haiku",
         "/x/c.md: info: odd [agents.parse]",
         "1 error, 1 info",
@@ -66,8 +66,32 @@ def test_sarif_has_its_rules_levels_and_places():
     assert run["results"][0]["locations"][0]["physicalLocation"]["region"] == {"startLine": 5}
 
 
+def test_sarif_rules_say_what_the_check_catches_why_and_how_to_mend_it():
+    rule = validate.to_sarif(TWO)["runs"][0]["tool"]["driver"]["rules"][0]
+    explanation = EXPLANATIONS["agents.model"]
+    assert rule["shortDescription"]["text"] == explanation.catches
+    assert explanation.why in rule["fullDescription"]["text"]
+    assert rule["help"]["text"] == explanation.mend
+
+
+def test_sarif_knows_the_ids_of_the_bundled_files_too():
+    findings = [Finding("templates.syntax", Status.ERROR, "odd", Path("/x/a.j2"), 1)]
+    rules = validate.to_sarif(findings)["runs"][0]["tool"]["driver"]["rules"]
+    assert rules == [{"id": "templates.syntax", "shortDescription": {"text": "templates.syntax"}}]
+
+
 def test_a_finding_without_a_file_is_shown_all_the_same():
     findings = [Finding("agents.parse", Status.ERROR, "odd")]
     assert validate.to_text(findings).startswith("supervisor-setup: error: odd")
     assert validate.to_github(findings) == "::error title=agents.parse::odd"
     assert validate.to_sarif(findings)["runs"][0]["results"][0]["locations"] == []
+
+
+def test_a_name_cannot_steer_the_terminal():
+    name = "\x1b]0;owned\x07\n\u202eok"
+    (line, hint, _) = validate.to_text(
+        [Finding("agents.model", Status.ERROR, f"`{name}`", Path(f"/x/{name}.md"), 1, name)]
+    ).split("\n")
+    shown = r"\x1b]0;owned\x07\n\u202eok"
+    assert line == f"/x/{shown}.md:1: error: `{shown}` [agents.model]"
+    assert hint == f"  hint: {shown}"

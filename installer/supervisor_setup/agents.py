@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from supervisor_setup import frontmatter
 from supervisor_setup.errors import ConfigError
 from supervisor_setup.frontmatter import Field, Frontmatter
+from supervisor_setup.values import dataclass
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _REQUIRED = ("name", "description", "tier", "tools")

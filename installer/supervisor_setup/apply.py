@@ -10,7 +10,7 @@ import os
 import stat
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from supervisor_setup import backups, files, locks
@@ -23,6 +23,7 @@ from supervisor_setup.ownership import records_after
 from supervisor_setup.plan import Decision, Operation
 from supervisor_setup.recovery import remove_empty_folders, tidy
 from supervisor_setup.store import Journal, Store
+from supervisor_setup.values import dataclass
 
 _ATTEMPTS = 20
 _VERIFY_DELAYS = (0.05, 0.15)

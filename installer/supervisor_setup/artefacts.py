@@ -3,14 +3,15 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from supervisor_setup.values import dataclass
+
 
 class Group(StrEnum):
-    """The parts that `--only` chooses from, LiteLLM's config, and two that are the user's."""
+    """The parts that `--only` chooses from, LiteLLM's config, and three that are nobody's or the user's."""
 
     AGENTS = "agents"
     MCP = "mcp"
@@ -19,6 +20,7 @@ class Group(StrEnum):
     LITELLM = "litellm"
     CONFIG = "config"
     BACKUP = "backup"
+    STRAY = "stray"
 
 
 class Kind(StrEnum):

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from supervisor_setup import files
 from supervisor_setup.artefacts import digest
+from supervisor_setup.values import dataclass
 
 KEPT = 10
 

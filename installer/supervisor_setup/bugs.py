@@ -18,17 +18,17 @@ def report(error: Exception) -> str:
     return f"{line}\nhint: please report it with {log}"
 
 
-def write_log(error: Exception) -> Path | None:
-    """Write the traceback to a log file; None where there is no room for one."""
+def write_log(error: BaseException, name: str = "bug") -> Path | None:
+    """Write the traceback to a log file of this name; None where there is no room for one."""
     try:
-        log = _log_folder() / "bug.log"
+        log = _log_folder() / f"{name}.log"
         log.write_text(_text(error), encoding="utf-8")
     except OSError:
         return None
     return log
 
 
-def _text(error: Exception) -> str:
+def _text(error: BaseException) -> str:
     header = (
         f"supervisor-setup {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
         f"arguments: {sys.argv[1:]}\n\n"

@@ -1,7 +1,7 @@
 """Operations to new file contents: pure, so that a dry run and the real one compute the same bytes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from supervisor_setup.edit.json_spans import Undo
 from supervisor_setup.errors import TargetError
 from supervisor_setup.observed import content_of, syntax_error
 from supervisor_setup.plan import Decision, Operation
+from supervisor_setup.values import dataclass
 
 _NEW_DOCUMENT = {Kind.ENTRY: b"{}\n", Kind.ITEM: b"{}\n", Kind.YAML_ITEM: b""}
 

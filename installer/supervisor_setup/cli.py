@@ -8,7 +8,6 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,6 +15,7 @@ import click
 
 from supervisor_setup import __version__, cli_config, edge
 from supervisor_setup.errors import Exit, UsageError, UserError
+from supervisor_setup.values import dataclass
 
 if TYPE_CHECKING:
     from supervisor_setup.commands.install import Choices
@@ -193,7 +193,7 @@ def uninstall(shell: Shell, scope: str, dry_run: bool, yes: bool) -> None:
 
 
 @cli.command()
-@click.option("--fix", is_flag=True, help="Install again what is missing or out of date, then check again.")
+@click.option("--fix", is_flag=True, help="Mend what is ours or plainly safe, then check again.")
 @click.option("--offline", is_flag=True, help="Only look at files: no network, no processes.")
 @click.option(
     "--deep", is_flag=True, help="Also start the real client and send each backend one tiny prompt."
@@ -234,8 +234,10 @@ def doctor(  # noqa: PLR0913 - one parameter for each option
     choices = command.Choices(checks, strict, verbose, reach)
     if not fix:
         shell.finish(command.doctor(shell.layout(), choices))
+    from supervisor_setup.commands import fix as mending
+
     _require_terminal(shell, yes=yes)
-    shell.finish(command.fix(shell.layout(), choices, shell.confirmation(yes=yes)))
+    shell.finish(mending.fix(shell.layout(), choices, shell.confirmation(yes=yes)))
 
 
 @cli.command()

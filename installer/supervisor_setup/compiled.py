@@ -7,12 +7,13 @@ the state folder, with a key of all that went into it, so that a run in which no
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from supervisor_setup import __version__, assets, files
 from supervisor_setup.config import Config, parse
 from supervisor_setup.layout import Layout
+from supervisor_setup.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from supervisor_setup import assets, files
 from supervisor_setup.errors import ConfigError
+from supervisor_setup.values import dataclass
 
 MCP_PATH = "/mcp"
 DEFAULT_TIERS: Mapping[str, str] = {"fast": "haiku", "balanced": "sonnet", "deep": "opus"}

@@ -1,7 +1,6 @@
 """Creating config.yaml and changing single values in it, with everything else of the user's kept."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from supervisor_setup.artefacts import ABSENT, Address, Group, Kind, file_artefa
 from supervisor_setup.edit import EditError
 from supervisor_setup.errors import ConfigError
 from supervisor_setup.plan import Decision, Operation
+from supervisor_setup.values import dataclass
 
 DEFAULT_URLS: Mapping[str, str] = {"litellm": "http://koala:4000", "ollama": "http://koala:11434"}
 

@@ -1,9 +1,7 @@
 """Config to the artefacts that should exist in a scope."""
 
 import os
-import shutil
 import sys
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from supervisor_setup.compiled import Compiled
 from supervisor_setup.config import Config
 from supervisor_setup.errors import UserError
 from supervisor_setup.layout import Layout, Scope
+from supervisor_setup.values import dataclass
 
 ALL_GROUPS = (Group.AGENTS, Group.MCP, Group.SKILLS, Group.PERMISSIONS)
 
@@ -106,6 +105,8 @@ def server_command() -> Path:
     own = Path(sys.argv[0]).absolute().parent / "supervisor-mcp"
     if os.access(own, os.X_OK):
         return own
+    import shutil  # only where neither of these is there
+
     found = shutil.which("supervisor-mcp")
     if found is None:
         raise UserError(

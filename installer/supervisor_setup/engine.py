@@ -3,10 +3,10 @@
 import contextlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from supervisor_setup import __version__, apply, files, locks, transaction
+from supervisor_setup import __version__, files, transaction
 from supervisor_setup.artefacts import Artefact, Group
 from supervisor_setup.compiled import Compiled, compile_key, keep
 from supervisor_setup.desired import ALL_GROUPS, McpTarget, Options, desired
@@ -14,6 +14,11 @@ from supervisor_setup.layout import Layout, Scope
 from supervisor_setup.manifest import Manifest
 from supervisor_setup.plan import Operation
 from supervisor_setup.store import Store
+from supervisor_setup.values import dataclass
+
+# `doctor` asks for the manifest alone; the parts that write are imported where they are used.
+if TYPE_CHECKING:
+    from supervisor_setup import apply
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +80,14 @@ class Engine:
         """
         return self._plan([], manifest, ALL_GROUPS, overwrite=False)
 
-    def preview(self, plan: Sequence[Operation], manifest: Manifest) -> tuple[apply.Prepared, ...]:
+    def preview(self, plan: Sequence[Operation], manifest: Manifest) -> "tuple[apply.Prepared, ...]":
         """The files as the plan would leave them; refuses what `execute` would refuse.
 
         Raises:
             TargetError: for the first target that cannot be read, edited or written.
         """
+        from supervisor_setup import apply  # see above
+
         return apply.prepare(plan, manifest, self.store)
 
     def install(
@@ -91,6 +98,8 @@ class Engine:
         Raises:
             UserError: it could not be done, or the files are not what the plan saw; nothing is changed then.
         """
+        from supervisor_setup import apply, locks  # see above
+
         settled = replace(
             apply.without_recreated(manifest, plan),
             options={"mcp_target": options.mcp_target, "groups": list(options.groups)},
@@ -124,9 +133,19 @@ class Engine:
         """
         return self._execute(plan, manifest, manifest, "restore")
 
+    def sweep(self, plan: Sequence[Operation], manifest: Manifest) -> str | None:
+        """Take away files that killed runs have left behind; returns the backup's name.
+
+        Raises:
+            UserError: as `install`.
+        """
+        return self._execute(plan, manifest, manifest, "doctor")
+
     def _execute(
         self, plan: Sequence[Operation], seen: Manifest, settled: Manifest, command: str
     ) -> str | None:
+        from supervisor_setup import apply  # see above
+
         request = apply.Request(tuple(plan), settled, command)
         return transaction.carry_out(request, seen, self.store)
 

@@ -9,10 +9,10 @@ import errno
 import os
 import shlex
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 
 from supervisor_setup.errors import TargetError
+from supervisor_setup.values import dataclass
 
 MAX_BYTES = 256 * 1024 * 1024
 """Beyond this a configuration file is taken for a mistake; a heavily used `.claude.json` has some 30 MB."""

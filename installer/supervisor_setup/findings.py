@@ -1,8 +1,24 @@
 """What a check says: the one shape that `doctor` and `validate` report."""
 
-from dataclasses import dataclass
+import re
 from enum import StrEnum
 from pathlib import Path
+
+from supervisor_setup.values import dataclass
+
+NOTHING_FOUND = "nothing found"
+"""What a check says that found nothing and has nothing else to tell."""
+
+
+_STEERING = "[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+
+
+def printable(text: str) -> str:
+    """`text` in one line, with what would steer a terminal or reorder its line written out.
+
+    Names of servers, agents and files may come from a repository that nobody has looked at yet.
+    """
+    return re.sub(_STEERING, lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 class Status(StrEnum):

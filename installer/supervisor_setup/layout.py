@@ -4,11 +4,11 @@ import hashlib
 import os
 import shlex
 import sys
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from supervisor_setup.errors import UsageError, UserError
+from supervisor_setup.values import dataclass
 
 APP = "supervisor-setup"
 # Documented on https://code.claude.com/docs/en/settings (November 2026).

@@ -5,7 +5,6 @@ LiteLLM picks a fallback by the first key of an item of `fallbacks`, and knows a
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from supervisor_mcp.settings import Backend
 from supervisor_setup.artefacts import Artefact, Group, yaml_item_artefact
 from supervisor_setup.config import Config
 from supervisor_setup.errors import UserError
+from supervisor_setup.values import dataclass
 
 _SOURCE_KINDS = ("ollama", "openai")
 

@@ -2,8 +2,8 @@
 
 The client locks `.claude.json` by creating the folder `.claude.json.lock` beside the path as it was named
 (links unresolved), holds it for some 5 ms, and takes one whose modification time is older than 10 s for
-abandoned (measured on 2.1.197). It tries once and then writes without the lock, so holding it is polite but
-not enough: `apply` verifies what it wrote.
+abandoned. 2.1.330 waits for it; 2.1.197 tries once and then writes without the lock (both measured), so
+holding it is polite but not enough: `apply` verifies what it wrote.
 """
 
 import contextlib
@@ -75,12 +75,25 @@ def run_lock(state: Path, *, patience: float = 30.0) -> Iterator[None]:
         lock.release()
 
 
+def is_stale(lock: Path) -> bool:
+    """Whether the lock is there and so old that the client itself would take it for abandoned."""
+    try:
+        return time.time() - lock.stat().st_mtime > STALE_SECONDS
+    except OSError:
+        return False
+
+
+def remove_stale(lock: Path) -> None:
+    """Take an abandoned lock away; one that is held, or holds anything, stays."""
+    with contextlib.suppress(OSError):
+        if is_stale(lock):
+            lock.rmdir()
+
+
 def _try_lock(lock: Path) -> bool:
     try:
         lock.mkdir()
     except FileExistsError:
-        with contextlib.suppress(FileNotFoundError, OSError):
-            if time.time() - lock.stat().st_mtime > STALE_SECONDS:
-                lock.rmdir()
+        remove_stale(lock)
         return False
     return True

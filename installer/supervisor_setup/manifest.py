@@ -3,13 +3,14 @@
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from supervisor_setup.artefacts import Address, Group, Kind
 from supervisor_setup.errors import UserError
+from supervisor_setup.values import dataclass
 
 SCHEMA_VERSION = 1
 

@@ -5,12 +5,12 @@ the plan in which nothing is wanted.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from supervisor_setup.artefacts import ABSENT, Absent, Address, Artefact, Group, digest
 from supervisor_setup.manifest import Record
+from supervisor_setup.values import dataclass
 
 
 class Decision(StrEnum):
@@ -60,10 +60,11 @@ REASONS: Mapping[Decision, str] = {
     Decision.KEEP_ORPHAN: "is no longer wanted, but was changed by you; kept, and yours from now on",
 }
 
-# For what is the user's own, and is written because the user said so.
+# For what is not ours, and is written because the user said so.
 OTHER_REASONS: Mapping[Group, str] = {
     Group.CONFIG: "gets what you asked for",
     Group.BACKUP: "comes back as it was",
+    Group.STRAY: "was left behind by a killed program; removed, after a backup",
 }
 
 
@@ -87,6 +88,8 @@ class Operation:
             return REASONS[self.decision]
         if isinstance(self.wanted, Artefact) and self.wanted.group in OTHER_REASONS:
             return OTHER_REASONS[self.wanted.group]
+        if self.record is not None and self.record.group in OTHER_REASONS:
+            return OTHER_REASONS[self.record.group]
         return REASONS[self.decision]
 
 

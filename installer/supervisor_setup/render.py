@@ -4,7 +4,6 @@ import difflib
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from supervisor_setup import assets
 from supervisor_setup.agents import AgentSource
 from supervisor_setup.errors import ConfigError
+from supervisor_setup.values import dataclass
 
 if TYPE_CHECKING:
     from jinja2.sandbox import SandboxedEnvironment

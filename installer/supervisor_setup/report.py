@@ -1,5 +1,6 @@
 """One renderer: a result as text for a person. JSON is the result itself."""
 
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 import click
 
 from supervisor_setup.errors import UserError
-from supervisor_setup.findings import Status
+from supervisor_setup.findings import Status, printable
 from supervisor_setup.layout import display
 from supervisor_setup.result import Result
 
@@ -33,6 +34,7 @@ _MARKS: Mapping[str, tuple[str, str]] = {
     Status.SKIPPED: ("skipped", "bright_black"),
     Status.OK: ("ok", "green"),
 }
+_QUIET = (Status.SKIPPED, Status.OK)
 
 
 def text(result: Result, home: Path) -> str:
@@ -117,13 +119,18 @@ def _steps(data: Mapping[str, Any], home: Path) -> Iterator[str]:
     same = len(data["operations"]) - len(shown)
     for one in shown:
         sign, colour = _SIGNS[one["decision"]]
-        place = ".".join(one["pointer"]) + (f" {one['item']}" if one["item"] else "")
-        where = display(one["path"], home) + (f"  {place}" if place else "")
-        yield f"  {click.style(sign, fg=colour, bold=True)} {where}  {click.style(one['reason'], dim=True)}"
+        where, why = _place(one, home), click.style(one["reason"], dim=True)
+        yield f"  {click.style(sign, fg=colour, bold=True)} {where}  {why}"
     if same:
         yield f"    {same} unchanged"
     if not shown and data["dry_run"]:
         yield "  nothing would change"
+
+
+def _place(operation: Mapping[str, Any], home: Path) -> str:
+    """The file, and the entry in it, that an operation is about."""
+    place = ".".join(operation["pointer"]) + (f" {operation['item']}" if operation["item"] else "")
+    return printable(display(operation["path"], home) + (f"  {place}" if place else ""))
 
 
 def _tally(operations: Sequence[Mapping[str, Any]]) -> str:
@@ -171,24 +178,49 @@ def _doctor(data: Mapping[str, Any], home: Path) -> Iterator[str]:
         for check in data["checks"]:
             yield f"{check['id']:<{width}}  {check['summary']}"
         return
-    yield from (f"mended: {display(one['path'], home)}" for one in data["mended"])
+    yield from _mended(data["mended"], home)
     families: dict[str, list[Mapping[str, Any]]] = {}
     for finding in data["findings"]:
         families.setdefault(finding["family"], []).append(finding)
     for findings in sorted(families.values(), key=_worst, reverse=True):
         for finding in sorted(findings, key=_severity, reverse=True):
-            if finding["status"] != Status.OK:
+            if finding["status"] not in _QUIET:
                 yield from _finding(finding, home)
-    healthy = [finding["id"] for finding in data["findings"] if finding["status"] == Status.OK]
-    if healthy:
-        mark = click.style(f"{'ok':<8}", fg="green", bold=True)
-        yield from textwrap.wrap(
-            ", ".join(healthy), 96, initial_indent=mark, subsequent_indent=" " * 8, break_on_hyphens=False
-        )
+    for status in _QUIET:
+        yield from _quiet(data, status, home)
     for one in data["diffs"]:
         yield from ("", *_highlighted(one["diff"], "diff"))
     yield ""
     yield ", ".join(_counted(count, status) for status, count in data["counts"].items() if count)
+
+
+def _mended(operations: Sequence[Mapping[str, Any]], home: Path) -> Iterator[str]:
+    mark = click.style(f"{'mended':<8}", fg="green", bold=True)
+    yield from (f"{mark}{_place(one, home)}" for one in operations)
+
+
+def _quiet(data: Mapping[str, Any], status: Status, home: Path) -> Iterator[str]:
+    """The checks whose status asks nothing of the reader, counted; with --verbose each and what it saw."""
+    found = [one for one in data["findings"] if one["status"] == status]
+    if data["verbose"]:
+        for finding in found:
+            yield from _finding(finding, home)
+        return
+    by_reason: dict[str, dict[str, int]] = {}
+    for one in found:
+        reason = f": {one['message']}" if status is Status.SKIPPED else ""
+        families = by_reason.setdefault(reason, {})
+        families[one["family"]] = families.get(one["family"], 0) + 1
+    word, colour = _MARKS[status]
+    for reason, families in by_reason.items():
+        counted = ", ".join(f"{family} ({count})" for family, count in families.items())
+        mark = click.style(f"{word:<8}", fg=colour, bold=True)
+        yield from textwrap.wrap(counted + reason, 96, initial_indent=mark, subsequent_indent=" " * 8)
+
+
+def _fix(data: Mapping[str, Any], home: Path) -> Iterator[str]:
+    yield "Plan:"
+    yield from _steps(data, home)
 
 
 def _counted(count: int, status: str) -> str:
@@ -204,15 +236,16 @@ def _finding(finding: Mapping[str, Any], home: Path) -> Iterator[str]:
         # The message may name the file itself, as every error of ours does.
         message = message if message.startswith(finding["path"]) else f"{place}: {message}"
     mark = click.style(f"{word:<8}", fg=colour, bold=True)
-    yield f"{mark}{finding['id']:<20} {_short(message, home)}"
+    yield f"{mark}{finding['id']:<24} {_short(message, home)}"
     if finding["hint"]:
-        # Verbatim: a path in quotes is no place for `~`.
-        yield f"{'':<8}{click.style('hint:', fg='cyan')} {finding['hint']}"
+        yield f"{'':<8}{click.style('hint:', fg='cyan')} {_short(finding['hint'], home)}"
 
 
-def _short(message: str, home: Path) -> str:
-    """The message with a path at its start shortened."""
-    return "~" + message[len(str(home)) :] if message.startswith(f"{home}/") else message
+def _short(text: str, home: Path) -> str:
+    """The text with `~` for the home folder, but not inside of quotes, where a shell would not expand it."""
+    if home == home.parent:  # some containers' HOME is /
+        return printable(text)
+    return re.sub(rf"(?<![\w'\"/.-]){re.escape(str(home))}(?=/)", "~", printable(text))
 
 
 def _severity(finding: Mapping[str, Any]) -> int:
@@ -317,6 +350,7 @@ _RENDERERS: Mapping[str, Callable[[Mapping[str, Any], Path], Iterator[str]]] = {
     "uninstall": _uninstall,
     "diff": _diff,
     "doctor": _doctor,
+    "fix": _fix,
     "config": _config,
     "restore": _restore,
     "litellm": _litellm,

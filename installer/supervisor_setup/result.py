@@ -1,12 +1,12 @@
 """What a command returns: plain data, of which text and JSON are two renderings."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from supervisor_setup.artefacts import Absent
 from supervisor_setup.errors import Exit
 from supervisor_setup.plan import Operation
+from supervisor_setup.values import dataclass
 
 SCHEMA_VERSION = 1
 

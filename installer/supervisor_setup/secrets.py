@@ -9,6 +9,11 @@ _HOLDERS = ("env", "headers")
 MASK = "********"
 
 
+def names_a_secret(name: str) -> bool:
+    """Whether what is called so is likely to be a secret."""
+    return bool(_NAMES.search(name))
+
+
 def masked(value: Any, *, secret: bool = False) -> Any:
     """A JSON value with everything that may be a secret replaced, references to variables excepted.
 

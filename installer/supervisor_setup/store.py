@@ -3,12 +3,12 @@
 import hashlib
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 
 from supervisor_setup import files, manifest
 from supervisor_setup.layout import path_key
 from supervisor_setup.manifest import Manifest
+from supervisor_setup.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from supervisor_setup import apply, locks, recovery
 from supervisor_setup.artefacts import Address, Artefact
 from supervisor_setup.errors import UserError
 from supervisor_setup.manifest import Manifest, Record
 from supervisor_setup.observed import Disk, observe
-from supervisor_setup.ownership import records_after
 from supervisor_setup.plan import Operation, make_plan
 from supervisor_setup.store import Store
+
+# `doctor` only asks what was recorded; the parts that write are imported where they are used.
+if TYPE_CHECKING:
+    from supervisor_setup import apply
 
 
 def recorded(store: Store) -> Manifest:
@@ -21,7 +24,11 @@ def recorded(store: Store) -> Manifest:
     """
     journal = store.journal()
     manifest = store.load()
-    return manifest if journal is None else recovery.reconcile(manifest, journal.after)
+    if journal is None:
+        return manifest
+    from supervisor_setup import recovery  # see above
+
+    return recovery.reconcile(manifest, journal.after)
 
 
 def compare(
@@ -37,7 +44,7 @@ def compare(
     return make_plan(wanted, observe(addresses, Disk()), written, overwrite=overwrite)
 
 
-def carry_out(request: apply.Request, seen: Manifest, store: Store) -> str | None:
+def carry_out(request: "apply.Request", seen: Manifest, store: Store) -> str | None:
     """Do what a request says, as the only run and after a killed one's recovery.
 
     `seen` is the manifest that the plan was made from. Returns the backup's name, None where no file changed.
@@ -45,6 +52,9 @@ def carry_out(request: apply.Request, seen: Manifest, store: Store) -> str | Non
     Raises:
         UserError: it could not be done, or another run came between; nothing is changed then.
     """
+    from supervisor_setup import apply, locks, recovery  # see above
+    from supervisor_setup.ownership import records_after
+
     if not any(operation.decision.writes for operation in request.plan):
         after = replace(
             request.manifest, records=records_after(request.plan, request.manifest.records, {}, {})

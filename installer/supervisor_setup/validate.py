@@ -1,43 +1,38 @@
 """Checks agent files and folders for people and for CI; without a path, what this package ships."""
 
-import json
-import os
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from supervisor_setup import __version__, assets, frontmatter
-from supervisor_setup.checks.agents import IDS, AgentFile, check_agents
+from supervisor_setup.checks import agent_search, surroundings
+from supervisor_setup.checks.agent_explanations import EXPLANATIONS
+from supervisor_setup.checks.agent_search import AgentFile
+from supervisor_setup.checks.agents import check_agents
 from supervisor_setup.checks.vocabulary import Vocabulary
-from supervisor_setup.errors import UserError
-from supervisor_setup.findings import Finding, Status
-from supervisor_setup.frontmatter import Frontmatter, NoFrontmatter
+from supervisor_setup.findings import Finding, Status, printable
 
-_DOCUMENT = re.compile(r"[A-Z0-9_.-]+")
-_SKIPPED_FOLDERS = frozenset({".git", "node_modules", ".venv"})
 _LEVELS: Mapping[Status, str] = {Status.ERROR: "error", Status.WARNING: "warning"}
 
 
 def validate(paths: Sequence[Path]) -> list[Finding]:
     """What is wrong with the agent files at `paths`; without paths, with the bundled agents and templates.
 
-    A file is checked whatever its name. Of a folder, every `*.md` below its `agents` folders is, or every one
-    when it has no such folder; without a frontmatter, README.md, CLAUDE.md and other names in capitals are
-    passed over.
+    Of a folder these are the files below its `agents` folders, or all that look like an agent's when it has
+    none; nothing is known of the client and the machine that they are for.
 
     Raises:
         UserError: a path does not exist.
     """
     if not paths:
         return validate_bundled()
-    files = [file for path in paths for file in _agent_files(path)]
-    return check_agents(files, vocabulary())
+    files = [file for path in paths for file in agent_search.below(path)]
+    return check_agents(files, surroundings.anywhere())
 
 
 def vocabulary() -> Vocabulary:
     """The keys, values, models and tools of agent-frontmatter.schema.json."""
-    return Vocabulary.from_schema(frontmatter_schema())
+    return surroundings.vocabulary()
 
 
 def validate_bundled() -> list[Finding]:
@@ -52,10 +47,10 @@ def validate_bundled() -> list[Finding]:
         AgentFile(assets.agents() / name, assets.agents(), frontmatter.parse(content))
         for name, content in rendered.items()
     ]
-    findings = check_agents(files, vocabulary())
+    findings = check_agents(files, surroundings.anywhere())
     validator = Draft202012Validator(frontmatter_schema())
     for file in files:
-        fields = file.parsed.fields if isinstance(file.parsed, Frontmatter) else {}
+        fields = file.frontmatter.fields if file.frontmatter else {}
         findings += [
             Finding("agents.schema", Status.ERROR, error.message, file.path, 1)
             for error in validator.iter_errors({key: field.value for key, field in fields.items()})
@@ -69,67 +64,16 @@ def validate_bundled() -> list[Finding]:
 
 def frontmatter_schema() -> dict[str, Any]:
     """The JSON Schema of an agent file's frontmatter."""
-    schema: dict[str, Any] = json.loads((assets.templates() / "agent-frontmatter.schema.json").read_bytes())
-    return schema
-
-
-def _agent_files(path: Path) -> Iterator[AgentFile]:
-    if path.is_file():
-        yield AgentFile(path, path.parent, _parse(path))
-        return
-    if not path.is_dir():
-        raise UserError(f"{path}: there is no such file or folder", hint="supervisor-setup validate PATH")
-    found = sorted(_markdown(path))
-    scopes = {file: _scope(path, file) for file in found}
-    among_agents = [file for file in found if scopes[file] is not None]
-    for file in among_agents or found:
-        parsed = _parse(file)
-        if not (isinstance(parsed, NoFrontmatter) and _DOCUMENT.fullmatch(file.stem)):
-            yield AgentFile(file, scopes[file] or path, parsed)
-
-
-def _markdown(folder: Path) -> Iterator[Path]:
-    """Every `*.md` below `folder`; as the client does, it follows links and takes no file or folder twice."""
-    seen: set[tuple[int, int]] = set()
-    _is_new(folder, seen)
-    for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [
-            name for name in folders if name not in _SKIPPED_FOLDERS and _is_new(Path(place, name), seen)
-        ]
-        files = (Path(place, name) for name in sorted(names) if name.endswith(".md"))
-        yield from (file for file in files if _is_new(file, seen))
-
-
-def _is_new(path: Path, seen: set[tuple[int, int]]) -> bool:
-    try:
-        stat = path.stat()
-    except OSError:
-        return True  # reading it will tell
-    known = (stat.st_dev, stat.st_ino) in seen
-    seen.add((stat.st_dev, stat.st_ino))
-    return not known
-
-
-def _scope(root: Path, file: Path) -> Path | None:
-    """The outermost `agents` folder around the file: the client loads all that is below it together."""
-    below = [folder for folder in reversed(file.parents) if folder.is_relative_to(root)]
-    return next((folder for folder in below if folder.absolute().name == "agents"), None)
-
-
-def _parse(path: Path) -> frontmatter.Parsed:
-    try:
-        return frontmatter.parse(path.read_bytes())
-    except OSError as error:
-        return frontmatter.Unreadable(1, error.strerror or str(error))
+    return surroundings.schema()
 
 
 def to_text(findings: Sequence[Finding]) -> str:
     """One line for each finding, its hint below it, and a line of counts."""
     lines: list[str] = []
     for finding in findings:
-        lines.append(f"{_place(finding)}: {finding.status}: {finding.message} [{finding.id}]")
+        lines.append(printable(f"{_place(finding)}: {finding.status}: {finding.message} [{finding.id}]"))
         if finding.hint:
-            lines.append(f"  hint: {finding.hint}")
+            lines.append(f"  hint: {printable(finding.hint)}")
     counts = [f"{count} {status}" for status, count in _counts(findings).items() if count]
     return "\n".join([*lines, ", ".join(counts) or "no findings"])
 
@@ -166,7 +110,7 @@ def to_sarif(findings: Sequence[Finding]) -> dict[str, Any]:
     driver = {
         "name": "supervisor-setup",
         "version": __version__,
-        "rules": [{"id": rule, "shortDescription": {"text": IDS.get(rule, rule)}} for rule in rules],
+        "rules": [_rule(rule) for rule in rules],
     }
     results = [
         {
@@ -181,6 +125,18 @@ def to_sarif(findings: Sequence[Finding]) -> dict[str, Any]:
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [{"tool": {"driver": driver}, "results": results}],
+    }
+
+
+def _rule(check: str) -> dict[str, Any]:
+    explanation = EXPLANATIONS.get(check)
+    if explanation is None:
+        return {"id": check, "shortDescription": {"text": check}}
+    return {
+        "id": check,
+        "shortDescription": {"text": explanation.catches},
+        "fullDescription": {"text": f"{explanation.catches} {explanation.why}"},
+        "help": {"text": explanation.mend},
     }
 
 

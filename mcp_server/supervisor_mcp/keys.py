@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Mapping
 
 from supervisor_mcp.backends.failures import BackendError, Kind
 from supervisor_mcp.settings_types import Backend
@@ -9,15 +10,15 @@ from supervisor_mcp.settings_types import Backend
 MIN_REDACTED_CHARS = 12
 
 
-def read(backend: Backend) -> str | None:
-    """The key of `backend`; None when it has none, or when its environment variable is unset or empty.
+def read(backend: Backend, environment: Mapping[str, str] = os.environ) -> str | None:
+    """The key of `backend`; None when it has none, or when its variable in `environment` is unset or empty.
 
     Raises:
         BackendError: The key's file is missing, open to others, or what was found cannot be a key.
     """
     if backend.key_env is not None:
         key, place = (
-            os.environ.get(backend.key_env, "").strip(),
+            environment.get(backend.key_env, "").strip(),
             f"the environment variable {backend.key_env}",
         )
     elif backend.key_file is not None:

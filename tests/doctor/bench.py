@@ -14,6 +14,18 @@ from homes import Home
 from supervisor_setup.findings import Status
 
 BAD = (Status.WARNING, Status.ERROR)
+HEALTHY_CLIENT = """
+import json, os, pathlib, sys
+home = pathlib.Path(os.environ["HOME"])
+if sys.argv[1:3] == ["mcp", "list"]:
+    state = pathlib.Path(os.environ.get("CLAUDE_CONFIG_DIR", home)) / ".claude.json"
+    for name in json.loads(state.read_text()).get("mcpServers", {}):
+        print(f"{name}: program - \N{HEAVY CHECK MARK} Connected")
+elif "-p" in sys.argv:
+    folder = pathlib.Path(os.environ.get("CLAUDE_CONFIG_DIR", home / ".claude")) / "agents"
+    agents = [path.stem for path in folder.glob("*.md")]
+    print(json.dumps({"type": "system", "subtype": "init", "agents": agents}), flush=True)
+"""
 
 
 @dataclass
@@ -35,6 +47,15 @@ class Bench:
             self.home.config, {"backends": [{"name": "litellm", "kind": "litellm", "url": backend.url}]}
         )
         self.cli("install", "--yes", *arguments)
+
+    def client(self, version: str = "2.1.330", code: str = HEALTHY_CLIENT) -> Path:
+        """A client of this version, first on PATH, that behaves as `code` says."""
+        program = self.program("claude", code)
+        real = program.parent.parent / "versions" / version
+        real.parent.mkdir(exist_ok=True)
+        program.rename(real)
+        program.symlink_to(real)
+        return real
 
     def write(self, path: Path, content: bytes | str | Mapping[str, Any]) -> Path:
         """A file of the user's: bytes, text, or data as JSON (which YAML reads too)."""
@@ -60,6 +81,7 @@ class Bench:
     def program(self, name: str, code: str) -> Path:
         """A Python program of this name, first on PATH."""
         path = self.bin / name
+        path.unlink(missing_ok=True)
         path.write_text(f"#!{sys.executable}\n{code}\n", encoding="utf-8")
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
         return path

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench import Bench
+from bench import HEALTHY_CLIENT, Bench
 from fake_backend import FakeBackend, FakeServer
 
 from homes import Home
@@ -33,9 +33,21 @@ def bench(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Callable[..., Any], new_backend: Any
 ) -> Bench:
     """A machine with nothing installed, in a git project."""
-    programs = tmp_path / "bin"
+    programs, usual = tmp_path / "bin", tmp_path / "usual"
     programs.mkdir()
+    usual.mkdir()
     project = tmp_path / "work"
     (project / ".git").mkdir()
-    monkeypatch.setenv("PATH", os.pathsep.join((str(programs), os.environ.get("PATH", os.defpath))))
-    return Bench(home, project, programs, monkeypatch, cli, new_backend)
+    monkeypatch.setenv(
+        "PATH", os.pathsep.join((str(programs), str(usual), os.environ.get("PATH", os.defpath)))
+    )
+    bench = Bench(home, project, programs, monkeypatch, cli, new_backend)
+    # Nobody can tell its version, so that each fact about versions may hold; what a test plants goes before.
+    bench.program("claude", HEALTHY_CLIENT).rename(usual / "claude")
+    return bench
+
+
+@pytest.fixture
+def only_planted_programs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A PATH with nothing but what the test plants: no Tailscale or LiteLLM of this machine's."""
+    monkeypatch.setenv("PATH", str(bench.bin))

@@ -112,9 +112,9 @@ class Desk:
             timeout=timeout,
         )
 
-    def mcp_list(self, **env: str) -> str:
-        """What `claude mcp list` says in this home."""
-        return self.client.mcp_list(env={**self._client_env(), **env}, cwd=self.home.project)
+    def mcp_list(self, *, cwd: Path | None = None, **env: str) -> str:
+        """What `claude mcp list` says in this home, in the project or in another folder."""
+        return self.client.mcp_list(env={**self._client_env(), **env}, cwd=cwd or self.home.project)
 
     def command(self, *command: str, timeout: float = 60) -> Finished:
         """Run any other program in this home and environment, without the client's variables."""

@@ -87,6 +87,8 @@ class MessagesApi:
     requests: list[MessagesRequest] = field(default_factory=list)
     others: list[OtherRequest] = field(default_factory=list)
     surprises: list[str] = field(default_factory=list)
+    unknown_models: set[str] = field(default_factory=set)
+    """Models for which the API answers 404; such requests are recorded, and have no turn."""
     _scripts: dict[str, tuple[TurnMaker, ...]] = field(default_factory=dict)
     _ids: Any = field(default_factory=lambda: count(1))
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -215,6 +217,10 @@ def _handler_for(api: MessagesApi) -> type[BaseHTTPRequestHandler]:
                 self._json(HTTPStatus.OK, {"input_tokens": len(raw) // 4})
             elif path == "/v1/messages":
                 request = MessagesRequest.parse(dict(self.headers.items()), raw)
+                if request.model in api.unknown_models:
+                    api.requests.append(request)
+                    self._error(f"model: {request.model}")
+                    return
                 message = api.answer(request)
                 if request.body.get("stream"):
                     self._stream(_events(message))
@@ -239,7 +245,10 @@ def _handler_for(api: MessagesApi) -> type[BaseHTTPRequestHandler]:
 
         def _not_found(self, raw: bytes) -> None:
             self._record(raw)
-            error = {"type": "not_found_error", "message": self.path}
+            self._error(self.path)
+
+        def _error(self, message: str) -> None:
+            error = {"type": "not_found_error", "message": message}
             self._json(HTTPStatus.NOT_FOUND, {"type": "error", "error": error})
 
         def _record(self, raw: bytes) -> None:

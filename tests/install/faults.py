@@ -28,6 +28,8 @@ ERRORS = (errno.ENOSPC, errno.EACCES, errno.EIO)
 
 SETTINGS = b'{\r\n\t"permissions" : {"deny": ["Bash(rm:*)"]},\r\n\t"x": 1.0, "big": 12345678901234567890}'
 CLIENT = b'{"numStartups": 7, "mcpServers": {"mine": {"command": "x"}}}\n'
+STRAY = "client.json.tmp.999999999.0123456789ab"
+STRAY_CONTENT = b'{"half": '
 MINE = b"---\nname: mine\ndescription: mine\n---\nHello\n"
 
 Faulty = Callable[[str], None]
@@ -119,12 +121,12 @@ def count(home: Path, arguments: tuple[str, ...]) -> int:
     return log.stat().st_size
 
 
-def age_lock(home: Path) -> None:
-    """Let the time pass after which the client's lock counts as abandoned; a kill may have left it."""
-    lock = locks.client_lock_path(home / ".claude.json")
-    if lock.exists():
-        past = time.time() - locks.STALE_SECONDS - 1
-        os.utime(lock, (past, past))
+def age(home: Path) -> None:
+    """Let the time pass after which a lock or a stray file, which a fault may leave, counts as abandoned."""
+    past = time.time() - 100_000
+    for path in (locks.client_lock_path(home / ".claude.json"), home / "dotfiles" / STRAY):
+        if path.exists():
+            os.utime(path, (past, past))
 
 
 def users_part(home: Path) -> dict:
@@ -151,6 +153,15 @@ def whole_files(home: Path) -> list[bytes | None]:
     return [path.read_bytes() if path.exists() else None for path in paths]
 
 
+def check_swept(home: Path, where: str) -> None:
+    """The stray file is gone, but not for good; the lock is gone, and what was missing is back."""
+    assert not (home / "dotfiles" / STRAY).exists(), f"{where}: the stray file is still there"
+    kept = [path.read_bytes() for path in home.rglob(f"*-{STRAY}")]
+    assert STRAY_CONTENT in kept, f"{where}: the stray file is in no backup"
+    assert not locks.client_lock_path(home / ".claude.json").exists(), f"{where}: the lock is still there"
+    assert (home / ".claude" / "agents" / "explorer.md").exists(), f"{where}: our agent is not back"
+
+
 def temps(home: Path) -> list[str]:
     return [path.name for path in home.rglob("*.tmp")]
 
@@ -159,6 +170,15 @@ def temps(home: Path) -> list[str]:
 LITELLM = "{home}/litellm.yaml"
 LITELLM_CONFIG = b"# mine\nmodel_list: []   # none yet\ngeneral_settings:\n  master_key: os.environ/KEY\n"
 
+
+def leave_strays(home: Path) -> None:
+    """What a killed client leaves: half a file beside its own, and its lock; and an agent of ours is gone."""
+    locks.client_lock_path(home / ".claude.json").mkdir()
+    (home / "dotfiles" / STRAY).write_bytes(STRAY_CONTENT)
+    age(home)
+    (home / ".claude" / "agents" / "explorer.md").unlink()
+
+
 SCENARIOS: dict[str, tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]] = {
     # What happened before, and the run that meets the fault.
     "install": ((), ("install", "--yes")),
@@ -166,6 +186,7 @@ SCENARIOS: dict[str, tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]] = {
     "uninstall": ((("install", "--yes"),), ("uninstall", "--yes")),
     "config": ((("install", "--yes"),), ("config", "set", "tiers.fast", "sonnet")),
     "litellm": ((("install", "--yes"),), ("litellm", LITELLM, "--write", "--yes")),
+    "fix": ((("install", "--yes"),), ("doctor", "--offline", "--fix", "--yes")),
 }
 
 
@@ -179,6 +200,8 @@ def main() -> None:
     theirs = users_part(home)
     for earlier in before:
         assert run(home, *earlier) == 0, earlier
+    if scenario == "fix":
+        leave_strays(home)
     start, start_whole = shared_bytes(home), whole_files(home)
     shutil.copytree(home, template, symlinks=True)
     total = count(home, arguments)
@@ -193,8 +216,10 @@ def main() -> None:
         outcomes[str(code)] = outcomes.get(str(code), 0) + 1
         # A run may need a call less than the one that was counted; then the last fault never comes.
         expected = (-signal.SIGKILL,) if kind == "kill" else (0, 1)
+        if scenario == "fix":
+            expected = (*expected, 2)  # the checks that follow name a journal that could not be closed
         assert code in expected or (code == 0 and number == total), where
-        age_lock(home)
+        age(home)
         assert users_part(home) == theirs, where
         for now, old, new in zip(shared_bytes(home), start, done, strict=True):
             assert now in (old, new), f"{where}: a file holds neither the old nor the new bytes"
@@ -209,6 +234,8 @@ def main() -> None:
         assert shared_bytes(home) == done, f"{where}: the next run did not finish the job"
         assert whole_files(home) == done_whole, f"{where}: the next run did not finish the job"
         assert temps(home) == [], f"{where}: left {temps(home)}"
+        if scenario == "fix":
+            check_swept(home, where)
         assert run(home, "uninstall", "--yes") == 0, f"{where}: uninstall afterwards failed"
         assert shared_bytes(home) == (SETTINGS, CLIENT), f"{where}: uninstall did not give the bytes back"
         left = sorted(path.name for path in (home / ".claude" / "agents").iterdir())

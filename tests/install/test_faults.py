@@ -14,7 +14,7 @@ SCRIPT = Path(__file__).with_name("faults.py")
 @pytest.mark.parametrize("kind", ["kill", "fail"])
 @pytest.mark.parametrize(
     ("scenario", "least"),
-    [("install", 30), ("update", 30), ("uninstall", 30), ("config", 10), ("litellm", 20)],
+    [("install", 30), ("update", 30), ("uninstall", 30), ("config", 10), ("litellm", 20), ("fix", 20)],
 )
 def test_a_fault_at_any_point_loses_nothing_and_the_next_run_finishes(
     tmp_path, scenario, least, kind, record_property

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 HANG_SECONDS = 30.0
+CHARS_PER_TOKEN = 4
 
 LITELLM_UNKNOWN_MODEL = (
     "/chat/completions: Invalid model name passed in model={model}. "
@@ -37,10 +38,14 @@ class Seen:
 
 @dataclass
 class FakeBackend:
-    """What the server serves, what it was asked, and how it behaves when a model is asked."""
+    """What the server serves, what it was asked, and how it behaves when a model is asked.
+
+    `pages` are further answers to GET, by path, each a status and bytes or JSON; they need no key. With
+    `window` a model reads that many tokens of a prompt, its last ones, and says how many it read.
+    """
 
     models: list[str] = field(default_factory=lambda: ["local-llama", "local-coder"])
-    answer: str = "The capital of France is Paris."
+    answer: "str | Callable[[str], str]" = "The capital of France is Paris."
     finish: str = "stop"
     key: str | None = None
     context_length: int | None = 131_072
@@ -49,6 +54,8 @@ class FakeBackend:
     deployments: list[dict[str, Any]] | None = None  # /model/info of a LiteLLM; None: this key may not see it
     served_by: str = "openai"  # `owned_by` of the models
     extra: dict[str, Any] = field(default_factory=dict)  # what else a path answers, or does
+    pages: dict[str, tuple[int, Any]] = field(default_factory=dict)
+    window: int | None = None
     fault: "Callable[[Handler], None] | None" = None
     seen: list[Seen] = field(default_factory=list)
     disconnected: threading.Event = field(default_factory=threading.Event)
@@ -61,13 +68,18 @@ class FakeBackend:
     def url(self) -> str:
         return f"{self.scheme}://127.0.0.1:{self.port}"
 
-    def counted(self, body: Any) -> tuple[int, int]:
-        """The tokens of the prompt in `body` and of the answer."""
-        words = sum(len(message["content"].split()) for message in body["messages"])
-        return self.tokens or (2 * words, 2 * len(self.answer.split()))
-
     def asked(self, path: str) -> list[Seen]:
         return [request for request in self.seen if request.path == path]
+
+    def say(self, body: Any) -> tuple[str, int, int]:
+        """What the model answers to the prompt in `body`, and the tokens of the prompt and of the answer."""
+        prompt = "\n".join(message["content"] for message in body["messages"])
+        read = prompt if self.window is None else prompt[-CHARS_PER_TOKEN * self.window :]
+        answer = self.answer if isinstance(self.answer, str) else self.answer(read)
+        prompt_tokens, answer_tokens = self.tokens or (2 * len(read.split()), 2 * len(answer.split()))
+        if self.window is not None:
+            prompt_tokens = len(read) // CHARS_PER_TOKEN
+        return answer, prompt_tokens, answer_tokens
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -103,19 +115,19 @@ class Handler(BaseHTTPRequestHandler):
     def send_completion(self, *, stream: bool) -> None:
         """The backend's answer, whole or in the events of a stream."""
         backend = self.backend
-        prompt_tokens, answer_tokens = backend.counted(self.body)
+        answer, prompt_tokens, answer_tokens = backend.say(self.body)
         usage = {"prompt_tokens": prompt_tokens, "completion_tokens": answer_tokens}
         if not stream:
-            message = {"role": "assistant", "content": backend.answer}
+            message = {"role": "assistant", "content": answer}
             choice = {"finish_reason": backend.finish, "message": message}
             self.send_json(200, {"choices": [choice], "usage": usage})
             return
-        half = len(backend.answer) // 2
+        half = len(answer) // 2
         deltas = [
             {"role": "assistant"},
             *([{"reasoning_content": backend.thought}] if backend.thought else []),
-            {"content": backend.answer[:half]},
-            {"content": backend.answer[half:]},
+            {"content": answer[:half]},
+            {"content": answer[half:]},
         ]
         choices = [{"delta": delta, "finish_reason": None} for delta in deltas]
         events = [
@@ -127,12 +139,12 @@ class Handler(BaseHTTPRequestHandler):
     def send_ollama_answer(self) -> None:
         """The backend's answer in Ollama's lines."""
         backend = self.backend
-        half = len(backend.answer) // 2
-        messages = [{"content": backend.answer[:half]}, {"content": backend.answer[half:]}]
+        answer, prompt_tokens, answer_tokens = backend.say(self.body)
+        half = len(answer) // 2
+        messages = [{"content": answer[:half]}, {"content": answer[half:]}]
         if backend.thought:
             messages.insert(0, {"content": "", "thinking": backend.thought})
         lines: list[dict[str, Any]] = [{"message": message, "done": False} for message in messages]
-        prompt_tokens, answer_tokens = backend.counted(self.body)
         counts = {"prompt_eval_count": prompt_tokens, "eval_count": answer_tokens}
         last = {"message": {"content": ""}, "done": True, "done_reason": backend.finish, **counts}
         self.send_bytes(200, b"".join(json.dumps(line).encode() + b"\n" for line in [*lines, last]))
@@ -180,6 +192,9 @@ class Handler(BaseHTTPRequestHandler):
                 extra(self)
             elif extra is not None:
                 self.send_json(200, extra)
+            elif body is None and self.path in backend.pages:
+                status, page = backend.pages[self.path]
+                self.send_bytes(status, page if isinstance(page, bytes) else json.dumps(page).encode())
             elif not self._refuse_key():
                 self._route(body)
 
@@ -206,8 +221,10 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path in ("/api/tags", "/api/ps"):
             names = backend.models if self.path == "/api/tags" else backend.models[:1]
             self.send_json(200, {"models": [{"name": name} for name in names]})
-        elif self.path.startswith("/api/") and (body is None or body["model"] not in backend.models):
-            self.send_json(404, {"error": f"model '{body and body['model']}' not found"})
+        elif body is None:
+            self.send_json(404, {"detail": "Not Found"})
+        elif self.path.startswith("/api/") and body["model"] not in backend.models:
+            self.send_json(404, {"error": f"model '{body['model']}' not found"})
         elif self.path == "/api/show" and backend.context_length is None:
             self.send_json(404, {"error": "not here"})
         elif self.path == "/api/show":

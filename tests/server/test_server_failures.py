@@ -181,8 +181,9 @@ def test_an_unknown_model_is_answered_with_the_names_that_exist_and_the_nearest(
     assert "change the tool's `model`" in text
 
 
-def test_an_unknown_model_is_named_even_when_the_list_of_models_is_not_to_be_had(ask, backend):
-    backend.fault = refuse_with(404, "The model `local-llama` does not exist.")
+@pytest.mark.parametrize("said", ["The model `local-llama` does not exist.", "no router for requested model"])
+def test_an_unknown_model_is_named_even_when_the_list_of_models_is_not_to_be_had(ask, backend, said):
+    backend.fault = refuse_with(404, said)
     backend.models = None  # type: ignore[assignment]
     assert "does not serve the model local-llama\n" in ask({"backends": [openai(backend)]}).text
 

@@ -1,11 +1,12 @@
 """What a check is: an id that never changes, a small function, and how far it reaches."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import IntEnum
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from supervisor_setup.findings import Finding
+from supervisor_setup.values import dataclass
 
 if TYPE_CHECKING:
     from supervisor_setup.checks.world import World
@@ -23,6 +24,23 @@ class Reach(IntEnum):
 
 
 Run = Callable[["World"], Iterable[Finding]]
+
+
+class Later:
+    """A check's function that is imported when it is run or explained, so that `--offline` does not pay."""
+
+    def __init__(self, module: str, name: str) -> None:
+        """The function `name` of the module `module` beside this one."""
+        self._module = module
+        self._name = name
+
+    def __call__(self, world: "World") -> Iterable[Finding]:
+        return self.load()(world)
+
+    def load(self) -> Run:
+        """The function itself."""
+        found: Run = getattr(import_module(f"{__package__}.{self._module}"), self._name)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +78,8 @@ class Check:
     @property
     def explanation(self) -> Explanation:
         """The parts of the function's docstring."""
-        paragraphs = [" ".join(one.split()) for one in (self.run.__doc__ or "").split("\n\n")]
+        run = self.run.load() if isinstance(self.run, Later) else self.run
+        paragraphs = [" ".join(one.split()) for one in (run.__doc__ or "").split("\n\n")]
         catches, *rest = paragraphs
         mend = [one.removeprefix("Mend: ") for one in rest if one.startswith("Mend: ")]
         why = [one for one in rest if not one.startswith("Mend: ")]

@@ -1,23 +1,25 @@
 """The client's JSON files as the checks see them: each read once, and whatever is wrong with one is a value.
 
-Of the client's state file, which may have 30 MB, only the parts below are decoded: msgspec passes over the
-rest in a tenth of the time of `json.load` and without building it. Where msgspec refuses, the strict reader
-has the last word, and gives the place.
+Of the client's state file, which may have 30 MB, only the parts below are kept. Of a large one msgspec passes
+over the rest in a tenth of the time of `json.load` and without building it. Where msgspec refuses, the strict
+reader has the last word, and gives the place.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from supervisor_setup import files
 from supervisor_setup.errors import TargetError
+from supervisor_setup.values import dataclass
 
 _BOM = b"\xef\xbb\xbf"
 STATE_KEYS = ("mcpServers", "oauthAccount", "customApiKeyResponses", "primaryApiKey")
-"""Top-level keys of the state file that are decoded, beside `projects`, of which only the present one is."""
+"""Top-level keys of the state file that are kept, beside `projects`, of which only the present one is."""
+_LARGE_BYTES = 2_000_000
+"""Below this the standard library is done before msgspec is imported."""
 
 
 class State(StrEnum):
@@ -90,7 +92,7 @@ def _read(path: Path, decode: Any) -> Document:
     stamp = found.stat.st_mtime
     try:
         return Document(path, State.GOOD, value=decode(found.data.removeprefix(_BOM)), stamp=stamp)
-    except ValueError:
+    except (ValueError, RecursionError):
         return _strict(path, found.data, stamp)
 
 
@@ -115,6 +117,19 @@ def _refuse(name: str) -> Any:
 
 
 def _decoded_state(data: bytes, projects: Sequence[str]) -> dict[str, Any]:
+    return _picked(data, projects) if len(data) > _LARGE_BYTES else _kept(_decoded(data), projects)
+
+
+def _kept(found: Any, projects: Sequence[str]) -> dict[str, Any]:
+    if not isinstance(found, dict) or not isinstance(found.get("projects", {}), dict):
+        raise ValueError("it has another shape")  # noqa: TRY004 - refused, as msgspec does it
+    value = {key: found[key] for key in STATE_KEYS if key in found}
+    if "projects" in found:
+        value["projects"] = {name: part for name, part in found["projects"].items() if name in projects}
+    return value
+
+
+def _picked(data: bytes, projects: Sequence[str]) -> dict[str, Any]:
     import msgspec  # 10 ms, for this file alone
 
     kinds: dict[str, Any] = {**dict.fromkeys(STATE_KEYS, msgspec.Raw), "projects": dict[str, msgspec.Raw]}

@@ -142,9 +142,8 @@ def manifest(world: World) -> Iterator[Finding]:
         elif where.manifest.empty:
             yield Finding(
                 "drift.manifest",
-                Status.WARNING,
+                Status.INFO,
                 f"supervisor-setup has installed nothing in the {where.engine.scope.name} scope",
-                path=path,
                 hint=where.install_command,
             )
         if isinstance(where.plan, UserError) and where.plan is not where.manifest:

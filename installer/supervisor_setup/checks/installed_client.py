@@ -1,17 +1,19 @@
 """The client on this machine: where it is, which version, what is known of that version. Starts nothing."""
 
 import json
+import os
 import re
-import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from supervisor_setup import client_facts
+from supervisor_setup.checks.search_path import which
 from supervisor_setup.checks.world import World
 from supervisor_setup.client_facts import Known
+from supervisor_setup.values import dataclass
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _PACKAGE = "@anthropic-ai/claude-code"
+_FORMULA = "claude-code"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +40,37 @@ def installed(world: World) -> Client:
 
 
 def _installed(world: World) -> Client:
-    found = shutil.which("claude", path=world.environment.get("PATH", ""))
-    # Where the client's own installer puts it, also when PATH does not lead there.
-    usual = (world.layout.home / ".local/bin/claude", world.layout.home / ".claude/local/claude")
+    found = which("claude", world.environment.get("PATH", ""))
+    # Where the client's own installers put it, also when PATH does not lead there.
+    usual = (world.layout.home / ".local/bin/claude", world.layout.claude_dir / "local/claude")
     program = Path(found) if found else next((path for path in usual if path.exists()), None)
-    return Client(program, _version_of(program) if program else None)
+    return Client(program, version_of(program) if program else None)
 
 
-def _version_of(program: Path) -> str | None:
-    """The version by where the program is: its own installer names the file so, npm keeps a package.json."""
-    real = program.resolve()
+def version_of(program: Path) -> str | None:
+    """The version by where the program is.
+
+    The client's own installer names the file after it, Homebrew a folder; npm keeps a package.json, which has
+    a place below the script of the client's older, local installer too.
+    """
+    real = Path(os.path.realpath(program))
     if _VERSION.fullmatch(real.name):
         return real.name
-    for folder in real.parents:
-        try:
-            package = json.loads((folder / "package.json").read_bytes())
-        except (OSError, ValueError):
-            continue
-        if isinstance(package, dict) and str(package.get("name", "")).startswith(_PACKAGE):
-            return str(package.get("version"))
+    for folder in (real.parent / "node_modules" / _PACKAGE, *real.parents):
+        if _VERSION.fullmatch(folder.name) and folder.parent.name.startswith(_FORMULA):
+            return folder.name
+        if version := _packaged(folder):
+            return version
     return None
+
+
+def _packaged(folder: Path) -> str | None:
+    """The version in the client's package.json, if that is what stands in this folder."""
+    try:
+        package = json.loads((folder / "package.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(package, dict) or not str(package.get("name", "")).startswith(_PACKAGE):
+        return None
+    version = package.get("version")
+    return version if isinstance(version, str) and _VERSION.match(version) else None

@@ -1,23 +1,36 @@
 """Runs a program for a check: bounded in time and output, and ended with all that it started."""
 
 import contextlib
+import errno
 import os
 import queue
+import select
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Self
+from types import FrameType, TracebackType
+from typing import IO, NoReturn, Self
 
 MAX_OUTPUT_BYTES = 1_000_000
 _GRACE_SECONDS = 1.0
+_WRITE_SECONDS = 10.0
 _END = None
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 
-_alive: set["Program"] = set()
+
+@dataclass(slots=True)
+class _Started:
+    """The programs that still run; once `closed`, a check that was left behind can start none."""
+
+    alive: set["Program"]
+    closed: bool = False
+
+
+_started = _Started(set())
 _lock = threading.Lock()
 
 
@@ -45,15 +58,9 @@ class Program:
         Raises:
             OSError: the program cannot be started.
         """
-        self._process = subprocess.Popen(  # noqa: S603 - what the client itself would run, or a fixed command
-            [str(word) for word in command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=dict(env),
-            cwd=cwd,
-            start_new_session=True,
-        )
+        self._process = _start(command, env, cwd)
+        assert self._process.stdin is not None
+        os.set_blocking(self._process.stdin.fileno(), False)
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._out, self._err = bytearray(), bytearray()
         assert self._process.stdout is not None
@@ -65,7 +72,13 @@ class Program:
         for reader in self._readers:
             reader.start()
         with _lock:
-            _alive.add(self)
+            # Checks run beside the main thread.
+            late = _started.closed and threading.current_thread() is not threading.main_thread()
+            if not late:
+                _started.alive.add(self)
+        if late:
+            self.end()
+            raise OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
 
     def __enter__(self) -> Self:
         return self
@@ -90,12 +103,21 @@ class Program:
         """Its exit code, None while it runs."""
         return self._process.poll()
 
-    def write(self, data: bytes) -> None:
-        """Send bytes to its standard input; a program that has gone or closed it does not get them."""
+    def write(self, data: bytes, deadline: float | None = None) -> bool:
+        """Send bytes to its standard input; False when it has gone, closed it, or does not read in time."""
         assert self._process.stdin is not None
+        give_up = time.monotonic() + _WRITE_SECONDS if deadline is None else deadline
+        left = memoryview(data)
+        # Past the stream's own buffer, whose lock a blocked write would hold against `end`.
         with contextlib.suppress(OSError, ValueError):
-            self._process.stdin.write(data)
-            self._process.stdin.flush()
+            pipe = self._process.stdin.fileno()
+            while left:
+                if not _room(pipe, give_up):
+                    return False
+                with contextlib.suppress(BlockingIOError):
+                    left = left[os.write(pipe, left) :]
+            return True
+        return False
 
     def close_input(self) -> None:
         """Tell it that nothing more comes."""
@@ -106,9 +128,12 @@ class Program:
     def read_line(self, deadline: float) -> bytes | None:
         """Its next line on standard output; None at its end, or at `deadline` (of `time.monotonic`)."""
         try:
-            return self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
+            line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
         except queue.Empty:
             return None
+        if line is _END:
+            self._lines.put(_END)
+        return line
 
     def wait(self, deadline: float) -> int | None:
         """Its exit code once it has ended, None when it has not at `deadline`."""
@@ -116,21 +141,28 @@ class Program:
             code = self._process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             return None
+        # A child that it left behind may hold the pipes open for ever.
+        give_up = time.monotonic() + _GRACE_SECONDS
         for reader in self._readers:
-            # A child that it left behind may hold the pipe open for ever.
-            reader.join(_GRACE_SECONDS)
+            reader.join(max(0.0, give_up - time.monotonic()))
         return code
 
     def end(self) -> None:
         """End it and all that it started."""
+        self._ask_to_end()
+        self._end_by(time.monotonic() + _GRACE_SECONDS)
+
+    def _ask_to_end(self) -> None:
         self.close_input()
         self._signal(signal.SIGTERM)
+
+    def _end_by(self, deadline: float) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_GRACE_SECONDS)
+            self._process.wait(max(0.0, deadline - time.monotonic()))
         self._signal(signal.SIGKILL)
         self._process.wait()
         with _lock:
-            _alive.discard(self)
+            _started.alive.discard(self)
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -155,18 +187,71 @@ def run(
     """
     started = time.monotonic()
     with Program(command, env=env, cwd=cwd) as program:
-        program.write(stdin)
+        program.write(stdin, started + timeout_s)
         program.close_input()
         code = program.wait(started + timeout_s)
         return Finished(code, program.out, program.err, time.monotonic() - started)
 
 
-def end_all() -> None:
-    """End every program that still runs, for checks whose time is up."""
+@contextlib.contextmanager
+def ended_at_exit() -> Iterator[None]:
+    """At the end of the block every program that still runs is ended, and no check left behind starts one.
+
+    A closed terminal or a request to end ends the block too: the programs have sessions of their own, which
+    such a signal does not reach.
+    """
     with _lock:
-        left = tuple(_alive)
-    for program in left:
-        program.end()
+        _started.closed = False
+    try:
+        with _exit_on_signals():
+            yield
+    finally:
+        with _lock:
+            _started.closed = True
+            left = tuple(_started.alive)
+        for program in left:
+            program._ask_to_end()
+        give_up = time.monotonic() + _GRACE_SECONDS
+        for program in left:
+            program._end_by(give_up)
+
+
+@contextlib.contextmanager
+def _exit_on_signals() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {one: signal.signal(one, _exit) for one in _ENDING if signal.getsignal(one) is signal.SIG_DFL}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def _exit(number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def _start(command: Sequence[str | Path], env: Mapping[str, str], cwd: Path) -> "subprocess.Popen[bytes]":
+    try:
+        return subprocess.Popen(  # noqa: S603 - what the client itself would run, or a fixed command
+            [str(word) for word in command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(env),
+            cwd=cwd,
+            start_new_session=True,
+        )
+    except ValueError as error:  # a NUL in a word, half a character, a variable named `A=B`
+        raise OSError(errno.EINVAL, str(error)) from error
+
+
+def _room(pipe: int, deadline: float) -> bool:
+    poller = select.poll()
+    poller.register(pipe, select.POLLOUT)
+    return bool(poller.poll(max(0.0, deadline - time.monotonic()) * 1000))
 
 
 def _drain(stream: IO[bytes], kept: bytearray) -> None:

@@ -1,13 +1,12 @@
 """What the checks look at, gathered once. Whatever cannot be read is a value, not an exception."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from supervisor_setup import compiled
 from supervisor_setup.artefacts import ABSENT, Address
-from supervisor_setup.checks import documents
+from supervisor_setup.checks import documents, project_key
 from supervisor_setup.checks.documents import Document, State
 from supervisor_setup.checks.memo import Memo
 from supervisor_setup.compiled import Compiled
@@ -19,6 +18,7 @@ from supervisor_setup.layout import Layout, ScopeName
 from supervisor_setup.manifest import Manifest
 from supervisor_setup.observed import Disk
 from supervisor_setup.plan import Operation, make_plan
+from supervisor_setup.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +76,20 @@ class World:
     @property
     def project_root(self) -> Path:
         """The project that the working directory lies in, or the working directory itself."""
-        try:
-            return self.layout.scope(ScopeName.PROJECT).root
-        except UserError:
-            return self.layout.cwd
+
+        def look() -> Path:
+            try:
+                return self.layout.scope(ScopeName.PROJECT).root
+            except UserError:
+                return self.layout.cwd
+
+        return self.memo.get("project root", look)
 
     @property
     def project_names(self) -> tuple[str, ...]:
         """The names under which the client's state file may know the present project."""
-        return tuple(dict.fromkeys((str(self.layout.cwd), str(self.project_root))))
+        places = (self.layout.cwd, self.project_root, project_key.of(self.layout.cwd))
+        return tuple(dict.fromkeys(map(str, places)))
 
     @property
     def _compiled(self) -> Compiled | UserError:

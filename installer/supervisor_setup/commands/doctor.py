@@ -1,20 +1,17 @@
-"""`doctor`: runs the checks, and with `--fix` the install that mends what is ours."""
+"""`doctor`: runs the checks and says what they found."""
 
-import difflib
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from typing import Any
 
 from supervisor_setup.checks import registry, runner
 from supervisor_setup.checks.check import Check, Reach
 from supervisor_setup.checks.world import World
-from supervisor_setup.commands import install
-from supervisor_setup.errors import Exit, UsageError, UserError
+from supervisor_setup.errors import Exit, UsageError
 from supervisor_setup.findings import Finding, Status
 from supervisor_setup.layout import Layout
-from supervisor_setup.plan import Decision
 from supervisor_setup.result import Result
+from supervisor_setup.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,35 +37,29 @@ def doctor(layout: Layout, choices: Choices) -> Result:
     data: dict[str, Any] = {
         "findings": [finding_to_json(one) for one in findings],
         "counts": counts,
+        "reach": choices.reach.name.lower(),
+        "verbose": choices.verbose,
         "diffs": _diffs(seen) if choices.verbose else [],
         "mended": [],
     }
     return Result("doctor", data, Exit.DRIFT if bad else Exit.OK)
 
 
-def fix(layout: Layout, choices: Choices, confirm: Callable[[Result], bool]) -> Result:
-    """Install again what was installed, in each scope where something was, then run the checks again.
-
-    Raises:
-        UserError: as `install`, or the record of what was installed is damaged.
-    """
-    mended: list[Mapping[str, Any]] = []
-    for installed in World(layout, dict(os.environ)).installed:
-        if isinstance(installed.manifest, UserError):
-            raise installed.manifest
-        if installed.manifest.records or installed.interrupted:
-            only = installed.engine.options(installed.manifest).groups
-            wanted = install.Choices(scope=installed.engine.scope.name, only=only)
-            done = install.install(layout, wanted, dry_run=False, confirm=confirm)
-            mended += [one for one in done.data["operations"] if Decision(one["decision"]).writes]
-    found = doctor(layout, choices)
-    return replace(found, data={**found.data, "mended": mended})
-
-
 def listing() -> Result:
-    """The ids of all checks, with what each looks for."""
-    checks = [{"id": check.id, "summary": check.explanation.catches} for check in registry.CHECKS]
-    return Result("doctor", {"checks": checks})
+    """All checks: what each catches, why that matters, how it is mended, and how far it reaches."""
+    return Result("doctor", {"checks": [_described(check) for check in registry.CHECKS]})
+
+
+def _described(check: Check) -> dict[str, str]:
+    explanation = check.explanation
+    return {
+        "id": check.id,
+        "family": check.family,
+        "reach": check.reach.name.lower(),
+        "summary": explanation.catches,
+        "why": explanation.why,
+        "mend": explanation.mend,
+    }
 
 
 def finding_to_json(finding: Finding) -> dict[str, Any]:
@@ -88,6 +79,8 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
 def _chosen(words: Sequence[str]) -> list[Check]:
     for word in words:
         if not any(check.chosen_by(word) for check in registry.CHECKS):
+            import difflib  # only a misspelling needs it
+
             near = difflib.get_close_matches(word, [check.id for check in registry.CHECKS], n=1)
             raise UsageError(
                 f"doctor: there is no check {word!r}" + (f"; did you mean {near[0]}?" if near else ""),
@@ -97,6 +90,8 @@ def _chosen(words: Sequence[str]) -> list[Check]:
 
 
 def _diffs(seen: World) -> list[dict[str, str]]:
+    from supervisor_setup.commands import install  # only --verbose shows differences
+
     diffs = []
     for installed in seen.installed:
         if isinstance(installed.plan, Exception):

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from supervisor_setup.manifest import Manifest
 from supervisor_setup.plan import Decision, Operation
 from supervisor_setup.result import Result, operations_to_json
 from supervisor_setup.secrets import masked
+from supervisor_setup.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """`litellm`: prints what LiteLLM's config.yaml needs, compares a file with it, merges it, takes it out."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from supervisor_setup.manifest import Manifest
 from supervisor_setup.plan import Operation
 from supervisor_setup.result import Result, operations_to_json
 from supervisor_setup.store import Store
+from supervisor_setup.values import dataclass
 
 
 class Action(StrEnum):

@@ -3,9 +3,9 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from supervisor_setup.edit.json_text import Container, JsonText, Member, Way
+from supervisor_setup.values import dataclass
 
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
 _INDENT = re.compile(r"[ \t]*")

@@ -8,11 +8,11 @@ JSON's syntax is all ASCII and no byte of a longer UTF-8 character is, so the vi
 
 import codecs
 import re
-from dataclasses import dataclass
 from json import JSONDecodeError, JSONDecoder
 from typing import NoReturn, Self
 
 from supervisor_setup.edit import EditError
+from supervisor_setup.values import dataclass
 
 Pointer = tuple[str, ...]
 """The keys from the root object down to an entry."""

@@ -1,9 +1,11 @@
 """What an edit leaves behind for the day on which it is taken back."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import StrEnum
 from typing import Any, Self
+
+from supervisor_setup.values import dataclass
 
 
 class Change(StrEnum):

@@ -3,11 +3,11 @@
 import re
 from codecs import BOM_UTF8
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Self
 
 from supervisor_setup.edit import EditError
+from supervisor_setup.values import dataclass
 
 Place = tuple[str | int, ...]
 """The way to a value: keys of mappings, and positions in lists, from 0."""

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from supervisor_setup.edit.yaml_text import YamlText
+from supervisor_setup.values import dataclass
 
 _PROPERTIES = re.compile(r"(?:[&!]\S*(?:\s|#[^\r\n]*)*){0,2}")
 _DASH = re.compile(r"(?:\s|#[^\r\n]*)*(-)")

@@ -2,7 +2,9 @@
 
 import difflib
 import json
+import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from supervisor_mcp import keys
@@ -32,6 +34,9 @@ class Backend:
 
     last_resort = False
     """Whether it is asked only when no other can be reached."""
+
+    environment: Mapping[str, str] = os.environ
+    """Where a key's variable is looked up; doctor puts the environment here that the server will have."""
 
     def __init__(self, settings: BackendSettings) -> None:
         self.settings = settings
@@ -79,7 +84,7 @@ class Backend:
 
     def key(self) -> str | None:
         """The API key; None when there is none."""
-        return keys.read(self.settings)
+        return keys.read(self.settings, self.environment)
 
     def own_place(self) -> Place:
         """Where the server itself stands."""

@@ -20,7 +20,7 @@ from supervisor_mcp.settings_types import Backend as BackendSettings
 
 _UNKNOWN_MODEL = re.compile(
     r"invalid model name|model.*(not found|does ?n.t exist|does not exist|not exist|unknown)"
-    r"|(unknown|no such|could not find).*model",
+    r"|(unknown|no such|could not find|no router for).*model",
     re.IGNORECASE,
 )
 _CONTEXT = re.compile(r"context (size|length|window)|ContextWindowExceeded|maximum context", re.IGNORECASE)

@@ -1,0 +1,56 @@
+"""Servers behind a URL: whether anything answers there.
+
+Only on this machine and in one's own network: a server out in the world may want a login and is nobody's to
+probe. A connection is made and no request is sent, so no header of the entry leaves the machine.
+"""
+
+from functools import partial
+from urllib.parse import urlsplit
+
+from supervisor_setup.checks import expansion, mcp_servers
+from supervisor_setup.checks.mcp_servers import ServerEntry
+from supervisor_setup.checks.world import World
+from supervisor_setup.deadlines import all_at_once
+
+_SECONDS = 5.0
+_OWN_SUFFIXES = (".local", ".lan", ".home.arpa", ".internal", ".localhost", ".ts.net")
+_TAILNET = "100.64.0.0/10"
+
+
+def unanswered(world: World) -> list[tuple[ServerEntry, str]]:
+    """The servers of one's own network at whose URL nothing answers, and why."""
+    variables = expansion.environment(world)
+    near: list[tuple[ServerEntry, str]] = []
+    for entry in mcp_servers.started(world):
+        url = expansion.expanded(entry.url, variables) if entry.url else ""
+        if _is_near(url):
+            near.append((entry, url))
+    problems = all_at_once([partial(_problem, url) for _, url in near], _SECONDS, None)
+    return [(entry, problem) for (entry, _), problem in zip(near, problems, strict=True) if problem]
+
+
+def _problem(url: str) -> str | None:
+    from supervisor_setup import reachability
+
+    problem = reachability.problem(url.replace("wss://", "https://", 1))
+    return None if problem is None else f"nothing answers at {_place(url)} ({problem})"
+
+
+def _is_near(url: str) -> bool:
+    import ipaddress
+
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return bool(host) and ("." not in host or host.endswith(_OWN_SUFFIXES))
+    return address.is_private or address.is_loopback or address in ipaddress.ip_network(_TAILNET)
+
+
+def _place(url: str) -> str:
+    """The URL without what may be a secret in it."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
