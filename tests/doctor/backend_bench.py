@@ -6,6 +6,8 @@ from typing import Any
 
 from bench import Bench
 
+from supervisor_mcp import settings
+
 KEY = "sk-a-key-that-nobody-may-see"
 KOALA = {"name": "litellm", "kind": "litellm", "url": "http://koala:4000"}
 
@@ -17,7 +19,8 @@ def use(bench: Bench, *backends: dict[str, Any]) -> None:
 
 def one_tool(bench: Bench, *backends: dict[str, Any], **keys: Any) -> None:
     """These backends, and of the bundled tools that ask a model only the first, with `keys` changed."""
-    tools = {"ask_coding_model": {"enabled": False}, "ask_local_llama": keys}
+    others = [name for name, tool in settings.defaults()["tools"].items() if "model" in tool]
+    tools = {**{name: {"enabled": False} for name in others}, "ask_local_llama": keys}
     bench.write(bench.home.config, {"backends": list(backends), "tools": tools})
 
 

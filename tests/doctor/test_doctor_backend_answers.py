@@ -123,6 +123,21 @@ def test_a_cut_prompt_shows_in_the_tokens(bench: Bench, kind: str):
     ]
 
 
+def test_a_cut_that_the_servers_own_client_would_notice_is_told_all_the_same(bench: Bench):
+    pages = {"/api/version": (200, {"version": "0.12.0"})}
+    one_tool(bench, ollama(bench.new_backend(window=2048, pages=pages)))
+    found = bench.one("backend.context", "--deep")
+    assert "read 2,048 of some" in found["message"]
+
+
+def test_the_tokens_are_asked_for_in_one_piece(bench: Bench):
+    backend = bench.new_backend(window=8192)
+    one_tool(bench, litellm(backend))
+    bench.findings("backend.context", "--deep")
+    asked = [one.body for one in backend.asked("/v1/chat/completions") if "secret number" in str(one.body)]
+    assert [(one["stream"], "stream_options" in one) for one in asked] == [(False, False)] * 2
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("answer", ["I do not know.", secret], ids=["weak", "able"])
 def test_a_prompt_that_is_read_whole_is_healthy(bench: Bench, kind: str, answer: Any):
@@ -132,8 +147,7 @@ def test_a_prompt_that_is_read_whole_is_healthy(bench: Bench, kind: str, answer:
 
 def test_a_number_that_is_found_proves_that_all_was_read(bench: Bench):
     def miscount(handler: Handler) -> None:
-        body = {"messages": [{"content": handler.backend.seen[-1].body["messages"][-1]["content"]}]}
-        prompt, _ = handler.backend.read(body)
+        prompt = handler.backend.seen[-1].body["messages"][-1]["content"]
         choice = {"finish_reason": "stop", "message": {"content": secret(prompt)}}
         handler.send_json(200, {"choices": [choice], "usage": {"prompt_tokens": min(900, len(prompt))}})
 
@@ -145,14 +159,14 @@ def test_without_counts_a_model_that_lost_the_number_is_a_warning(bench: Bench):
     def short_sighted(prompt: str) -> str:
         return secret(prompt[-16_000:])
 
-    one_tool(bench, litellm(bench.new_backend(answer=short_sighted)))
+    one_tool(bench, litellm(bench.new_backend(answer=short_sighted, counts=False)))
     found = bench.one("backend", "--deep")
     assert (found["id"], found["status"]) == ("backend.context", "warning")
     assert "did not see the beginning of a long prompt" in found["message"]
 
 
 def test_without_counts_a_model_that_never_finds_it_says_nothing(bench: Bench):
-    one_tool(bench, litellm(bench.new_backend(answer="I do not know.")))
+    one_tool(bench, litellm(bench.new_backend(answer="I do not know.", counts=False)))
     assert bench.findings("backend", "--deep") == []
 
 

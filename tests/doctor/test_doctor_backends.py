@@ -67,7 +67,6 @@ def test_two_dead_backends_end_well_before_the_limit_of_the_checks(
     bench: Bench, silent: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("supervisor_mcp.backends.base.PROBE_SECONDS", 0.5)
-    monkeypatch.setattr("supervisor_mcp.backends.openai.PROBE_SECONDS", 0.5)
     monkeypatch.setattr("supervisor_setup.checks.backend_pages._PAGE_SECONDS", 0.2)
     refused = {**KOALA, "url": f"http://127.0.0.1:{closed_port()}"}
     use(bench, refused, {**KOALA, "name": "other", "url": silent})

@@ -50,6 +50,7 @@ class FakeBackend:
     key: str | None = None
     context_length: int | None = 131_072
     tokens: tuple[int, int] | None = None  # of prompt and answer; None: two for each word
+    counts: bool = True  # whether it tells them
     thought: str = ""
     deployments: list[dict[str, Any]] | None = None  # /model/info of a LiteLLM; None: this key may not see it
     served_by: str = "openai"  # `owned_by` of the models
@@ -116,7 +117,9 @@ class Handler(BaseHTTPRequestHandler):
         """The backend's answer, whole or in the events of a stream."""
         backend = self.backend
         answer, prompt_tokens, answer_tokens = backend.say(self.body)
-        usage = {"prompt_tokens": prompt_tokens, "completion_tokens": answer_tokens}
+        usage = (
+            {"prompt_tokens": prompt_tokens, "completion_tokens": answer_tokens} if backend.counts else None
+        )
         if not stream:
             message = {"role": "assistant", "content": answer}
             choice = {"finish_reason": backend.finish, "message": message}
@@ -133,7 +136,8 @@ class Handler(BaseHTTPRequestHandler):
         events = [
             {"choices": [choice]} for choice in [*choices, {"delta": {}, "finish_reason": backend.finish}]
         ]
-        events.append({"choices": [], "usage": usage})
+        if usage:
+            events.append({"choices": [], "usage": usage})
         self.send_bytes(200, b"".join(map(event, events)) + b"data: [DONE]\n\n")
 
     def send_ollama_answer(self) -> None:
@@ -145,7 +149,7 @@ class Handler(BaseHTTPRequestHandler):
         if backend.thought:
             messages.insert(0, {"content": "", "thinking": backend.thought})
         lines: list[dict[str, Any]] = [{"message": message, "done": False} for message in messages]
-        counts = {"prompt_eval_count": prompt_tokens, "eval_count": answer_tokens}
+        counts = {"prompt_eval_count": prompt_tokens, "eval_count": answer_tokens} if backend.counts else {}
         last = {"message": {"content": ""}, "done": True, "done_reason": backend.finish, **counts}
         self.send_bytes(200, b"".join(json.dumps(line).encode() + b"\n" for line in [*lines, last]))
 

@@ -128,13 +128,12 @@ def seconds_left(deadline: float) -> float:
 
 def _asked_once(world: World, probe: Probe, tool: "Tool", tokens: int, seconds: float) -> "Failure | None":
     from supervisor_mcp.calls import Call
-    from supervisor_mcp.delegation import AllFailed, Delegation
-    from supervisor_mcp.settings import Tool
+    from supervisor_mcp.delegation import AllFailed, Delegation, Task
 
     delegation = Delegation(())
     delegation.backends = [backend_config.client_of(world, probe.settings, timeout=seconds)]
     try:
-        delegation.ask(Tool(**{**vars(tool), "max_output_tokens": tokens}), _QUESTION, Call())
+        delegation.ask(Task.of(tool, _QUESTION).but(max_tokens=tokens), Call())
     except AllFailed as error:
         return error.attempts[0].failure
     return None

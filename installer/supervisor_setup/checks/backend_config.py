@@ -31,7 +31,12 @@ def settings(world: World) -> "Settings | None":
 
 
 def in_use(world: World) -> bool:
-    """Whether anybody has set the backends up: before that the bundled addresses are nobody's."""
+    """Whether anybody has set the backends up: before that the bundled addresses are nobody's.
+
+    Nor are those of a config whose server runs elsewhere, with backends of its own.
+    """
+    if mcp_servers.runs_elsewhere(world):
+        return False
     installed = any(isinstance(one.manifest, UserError) or not one.manifest.empty for one in world.installed)
     return installed or registered(world) is not None or os.path.lexists(world.layout.config)
 
@@ -73,9 +78,8 @@ def finding(world: World, check: str, status: Status, message: str, hint: str, *
 def client_of(world: World, backend: "BackendSettings", **changes: Any) -> "Backend":
     """The server's own client for a backend, with some of the settings changed."""
     from supervisor_mcp import backends
-    from supervisor_mcp.settings import Backend as BackendSettings
 
-    made = backends.make(BackendSettings(**{**vars(backend), **changes}))
+    made = backends.make(backend.but(**changes))
     made.environment = server_environment(world)
     return made
 

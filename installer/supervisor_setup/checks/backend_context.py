@@ -3,9 +3,9 @@
 import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from supervisor_setup.checks import backend_config
 from supervisor_setup.checks.backend_answers import ANSWER_SECONDS, Asked, answers, seconds_left
@@ -138,32 +138,8 @@ def _said(client: "Backend", model: str, text: str) -> tuple[str, int | None]:
     from supervisor_mcp.calls import Call
 
     prompt = Prompt(model=model, system="", user=text, max_tokens=16, temperature=0)
-    if client.settings.kind == "ollama":
-        answered = client.ask(prompt, Call())
-        return answered.text, answered.prompt_tokens
-    body = {
-        "model": model,
-        "messages": [{"role": "user", "content": text}],
-        "max_tokens": prompt.max_tokens,
-        "temperature": prompt.temperature,
-        "stream": False,  # with the count of tokens, which a stream has only on request
-    }
-    seconds = client.settings.timeout
-    data = client.request("/v1/chat/completions", body, Call(), seconds=seconds, doing=model)
-    return _content(data), _prompt_tokens(data)
-
-
-def _content(data: Mapping[str, Any]) -> str:
-    try:
-        return str(data["choices"][0]["message"]["content"] or "")
-    except (LookupError, TypeError):
-        return ""
-
-
-def _prompt_tokens(data: Mapping[str, Any]) -> int | None:
-    usage = data.get("usage")
-    tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
-    return tokens if isinstance(tokens, int) and tokens > 0 else None
+    answer = client.answer_though_cut(prompt, Call())
+    return answer.text, answer.prompt_tokens
 
 
 def _context_hint(world: World, asked: Asked) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from supervisor_setup.checks import backend_config, backend_places
+from supervisor_setup.checks import backend_config, backend_places, mcp_servers
 from supervisor_setup.checks.backend_config import finding, set_command
 from supervisor_setup.checks.backend_probe import Probe, healthy, probes
 from supervisor_setup.checks.world import World
@@ -121,7 +121,7 @@ def _aliases(probe: Probe) -> Iterator[str]:
 
 def _none_on(world: World) -> Iterator[Finding]:
     entry, tools = backend_config.registered(world), backend_config.tools(world)
-    if entry is not None and tools:
+    if entry is not None and tools and not mcp_servers.runs_elsewhere(world):
         yield finding(
             world,
             "backend.models",
@@ -183,7 +183,8 @@ def _place(probe: Probe, model: str) -> tuple[str | int, ...]:
 
 
 def _names(tools: "Sequence[Tool]") -> str:
-    return " and ".join(tool.name for tool in tools)
+    *first, last = (tool.name for tool in tools)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _listed(probe: Probe) -> str:

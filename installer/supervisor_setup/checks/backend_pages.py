@@ -5,6 +5,7 @@ documented. Pages asked for here without a key go to servers that may be somebod
 """
 
 import re
+import time
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -54,7 +55,7 @@ def with_key(client: "Backend", paths: tuple[str, ...]) -> Mapping[str, Any]:
     from supervisor_setup.deadlines import all_at_once
 
     works = [partial(_keyed, client, path) for path in paths]
-    found = all_at_once(works, 2 * _KEYED_SECONDS, late=None)
+    found = all_at_once(works, _KEYED_SECONDS, late=None)
     return {path: page for path, page in zip(paths, found, strict=True) if page is not None}
 
 
@@ -146,6 +147,7 @@ def _page(url: str, path: str) -> "Reply | str":
 
     from supervisor_mcp.backends import exchange
     from supervisor_mcp.backends.failures import BackendError
+    from supervisor_mcp.backends.pool import Pool
     from supervisor_mcp.calls import Call
 
     root = urlsplit(url)
@@ -155,9 +157,11 @@ def _page(url: str, path: str) -> "Reply | str":
         headers={},
         connect_seconds=_PAGE_SECONDS,
         seconds=_PAGE_SECONDS,
+        started=time.monotonic(),
+        doing="",
     )
     try:
-        return exchange.send(wanted, Call(), "")
+        return exchange.send(wanted, Call(), Pool(), on_connected=lambda: None)
     except BackendError as error:
         return error.failure.text
 
@@ -167,6 +171,6 @@ def _keyed(client: "Backend", path: str) -> Any:
     from supervisor_mcp.calls import Call
 
     try:
-        return client.fetch(path, None, Call(), seconds=_KEYED_SECONDS, doing="").json()
+        return client.request(path, None, Call())
     except BackendError:
         return None

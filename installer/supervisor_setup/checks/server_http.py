@@ -7,23 +7,22 @@ probe. A connection is made and no request is sent, so no header of the entry le
 from functools import partial
 from urllib.parse import urlsplit
 
-from supervisor_setup.checks import expansion, mcp_servers
+from supervisor_setup.checks import expansion, mcp_servers, server_elsewhere
 from supervisor_setup.checks.mcp_servers import ServerEntry
 from supervisor_setup.checks.world import World
 from supervisor_setup.deadlines import all_at_once
 
 _SECONDS = 5.0
-_OWN_SUFFIXES = (".local", ".lan", ".home.arpa", ".internal", ".localhost", ".ts.net")
-_TAILNET = "100.64.0.0/10"
 
 
 def unanswered(world: World) -> list[tuple[ServerEntry, str]]:
     """The servers of one's own network at whose URL nothing answers, and why."""
     variables = expansion.environment(world)
     near: list[tuple[ServerEntry, str]] = []
+    ours = server_elsewhere.entry_of(world)  # which is asked for more than a connection
     for entry in mcp_servers.started(world):
         url = expansion.expanded(entry.url, variables) if entry.url else ""
-        if _is_near(url):
+        if url and entry != ours and _is_near(url):
             near.append((entry, url))
     problems = all_at_once([partial(_problem, url) for _, url in near], _SECONDS, None)
     return [(entry, problem) for (entry, _), problem in zip(near, problems, strict=True) if problem]
@@ -37,17 +36,9 @@ def _problem(url: str) -> str | None:
 
 
 def _is_near(url: str) -> bool:
-    import ipaddress
+    from supervisor_mcp.backends import places
 
-    try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:
-        return False
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return bool(host) and ("." not in host or host.endswith(_OWN_SUFFIXES))
-    return address.is_private or address.is_loopback or address in ipaddress.ip_network(_TAILNET)
+    return places.of_url(url).local is True
 
 
 def _place(url: str) -> str:

@@ -62,6 +62,13 @@ class Backend:
         """As `ask`, with errors as they are."""
         raise NotImplementedError
 
+    def answer_though_cut(self, prompt: Prompt, call: Call) -> Answer:
+        """As `answer`, also where the server may have cut the prompt, with its count of what was read.
+
+        For doctor, which tells servers that cut prompts by that.
+        """
+        raise NotImplementedError
+
     def model_names(self, call: Call) -> list[str]:
         """The models that are served now."""
         raise NotImplementedError

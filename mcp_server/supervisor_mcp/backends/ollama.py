@@ -26,29 +26,13 @@ class Ollama(Backend):
     """An Ollama server."""
 
     def answer(self, prompt: Prompt, call: Call) -> Answer:
-        messages = [{"role": "system", "content": prompt.system}] if prompt.system else []
         size = self._context_size(prompt, call)
-        options: dict[str, Any] = {"num_ctx": size, "num_predict": prompt.max_tokens}
-        if prompt.temperature is not None:
-            options["temperature"] = prompt.temperature
-        if prompt.frequency_penalty is not None:
-            options["frequency_penalty"] = prompt.frequency_penalty
-        body = {
-            "model": prompt.model,
-            "messages": [*messages, {"role": "user", "content": prompt.user}],
-            "options": options,
-            "stream": True,
-            # An error instead of a prompt without its beginning, at the start and while it answers; older
-            # servers ignore both.
-            "truncate": False,
-            "shift": False,
-        }
-        if prompt.schema is not None:
-            body["format"] = prompt.schema
-        reader = _AnswerReader(self)
-        self.stream("/api/chat", body, call, reader)
-        self._check_all_was_read(prompt, reader.prompt_tokens, size, call)
-        return Answer.of(reader)
+        answer = self._answer(prompt, size, call)
+        self._check_all_was_read(prompt, answer.prompt_tokens, size, call)
+        return answer
+
+    def answer_though_cut(self, prompt: Prompt, call: Call) -> Answer:
+        return self._answer(prompt, self._context_size(prompt, call), call)
 
     def model_names(self, call: Call) -> list[str]:
         return self._names("/api/tags", call)
@@ -87,6 +71,29 @@ class Ollama(Backend):
             )
         hint = f"look into the log of {self.settings.name}"
         return BackendError(Kind.BROKEN, f"failed with HTTP {reply.status}: {said}", hint)
+
+    def _answer(self, prompt: Prompt, size: int, call: Call) -> Answer:
+        messages = [{"role": "system", "content": prompt.system}] if prompt.system else []
+        options: dict[str, Any] = {"num_ctx": size, "num_predict": prompt.max_tokens}
+        if prompt.temperature is not None:
+            options["temperature"] = prompt.temperature
+        if prompt.frequency_penalty is not None:
+            options["frequency_penalty"] = prompt.frequency_penalty
+        body = {
+            "model": prompt.model,
+            "messages": [*messages, {"role": "user", "content": prompt.user}],
+            "options": options,
+            "stream": True,
+            # An error instead of a prompt without its beginning, at the start and while it answers; older
+            # servers ignore both.
+            "truncate": False,
+            "shift": False,
+        }
+        if prompt.schema is not None:
+            body["format"] = prompt.schema
+        reader = _AnswerReader(self)
+        self.stream("/api/chat", body, call, reader)
+        return Answer.of(reader)
 
     def _names(self, path: str, call: Call) -> list[str]:
         data = self.request(path, None, call)

@@ -36,12 +36,18 @@ class OpenAI(Backend):
 
     def answer(self, prompt: Prompt, call: Call) -> Answer:
         try:
-            return self._answer(prompt, call)
+            return self._answer(self.chat_body(prompt), call)
         except BackendError as error:
             if "stream_options" not in error.failure.text:
                 raise
             self._counts_streams = False  # a server that is stricter than it is new
-            return self._answer(prompt, call)
+            return self._answer(self.chat_body(prompt), call)
+
+    def answer_though_cut(self, prompt: Prompt, call: Call) -> Answer:
+        # In one piece: older proxies count what they have sent, and not what was read, when they stream.
+        body = {**self.chat_body(prompt), "stream": False}
+        body.pop("stream_options", None)
+        return self._answer(body, call)
 
     def chat_body(self, prompt: Prompt) -> "dict[str, Any]":
         """The request that asks `prompt`."""
@@ -106,9 +112,9 @@ class OpenAI(Backend):
         hint = f"look into the log of {self.settings.name}"
         return BackendError(Kind.BROKEN, f"failed with HTTP {reply.status}: {said}", hint)
 
-    def _answer(self, prompt: Prompt, call: Call) -> Answer:
+    def _answer(self, body: "dict[str, Any]", call: Call) -> Answer:
         reader = _AnswerReader(self)
-        self.stream("/v1/chat/completions", self.chat_body(prompt), call, reader)
+        self.stream("/v1/chat/completions", body, call, reader)
         return Answer.of(reader)
 
     def _models(self, call: Call) -> "list[dict[str, Any]]":
