@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import Bench, Fault, Faults
+from fake_backend import Handler
 
 from supervisor_setup.findings import Status
 
@@ -57,6 +58,25 @@ def _permissions(**rules: list[str]) -> Callable[[Bench], Path]:
     return lambda bench: bench.edit(bench.home.settings, permissions={"allow": [f"mcp__{OURS}"], **rules})
 
 
+def elsewhere(bench: Bench, url: str = "http://127.0.0.1:9", token: str | None = "a-token") -> None:
+    """Have the client use a server of ours that runs at `url`."""
+    bench.cli("install", "--yes", "--server-url", url)
+    if token is not None:
+        bench.set_variable("SUPERVISOR_MCP_TOKEN", token)
+
+
+def refusing(status: int, path: str = "/mcp") -> Callable[[Bench], None]:
+    """Have the client use a server that answers with this HTTP error."""
+
+    def plant(bench: Bench) -> None:
+        def refuse(handler: Handler) -> None:
+            handler.send_json(status, {"jsonrpc": "2.0", "id": None, "error": {"message": "no"}})
+
+        elsewhere(bench, bench.new_backend(extra={path: refuse}).url + path)
+
+    return plant
+
+
 FAULTS: Faults = {
     "server.entry": (
         Fault(_with(url="http://127.0.0.1:9/mcp")),
@@ -69,10 +89,14 @@ FAULTS: Faults = {
         Fault(lambda bench: servers(bench, other=stdio("die")), options=()),
         Fault(lambda bench: servers(bench, other=stdio("noise")), Status.INFO, ()),
         Fault(lambda bench: servers(bench, other=stdio("glued")), Status.WARNING, ()),
+        Fault(elsewhere, options=()),
     ),
     "server.handshake": (
         Fault(lambda bench: servers(bench, other=stdio("refuse")), options=()),
         Fault(lambda bench: servers(bench, other=stdio("version=1999-01-01")), options=()),
+        Fault(refusing(401), options=()),
+        Fault(refusing(421), options=()),
+        Fault(refusing(404, "/models/mcp"), options=()),
     ),
     "server.deferred": Fault(lambda bench: ours(bench, alwaysLoad=None), Status.WARNING),
     "server.permission": (
@@ -83,6 +107,7 @@ FAULTS: Faults = {
     "server.env": (
         Fault(_with(command="x", env={"A": "${NO_SUCH_VARIABLE}"}), Status.WARNING),
         Fault(_with(command="${NO_SUCH_VARIABLE}/x")),
+        Fault(lambda bench: elsewhere(bench, token=None)),
     ),
     "server.timeout": (
         Fault(lambda bench: ours(bench, timeout=5000), Status.WARNING),

@@ -6,7 +6,10 @@ import pytest
 from bench import Bench
 from faults_server import our_entry, projects, stdio, users
 
-ALL_OF_OURS = ("ask_local_llama", "ask_coding_model", "list_available_local_models")
+ALL_OF_OURS = (
+    *("ask_local_llama", "ask_coding_model", "summarize_files", "ask_about_files"),
+    *("classify", "extract", "list_available_local_models"),
+)
 
 
 # server.deferred
@@ -69,7 +72,7 @@ def allow(bench: Bench, *rules: Any, **more: Any) -> None:
         ["mcp__my_server"],
         ["mcp__my_server__*"],
         [f"mcp__my_server__{tool}" for tool in ALL_OF_OURS],
-        ["mcp__my_server__ask_*", "mcp__my_server__list_*"],
+        [f"mcp__my_server__{tool}" for tool in ("ask_*", "list_*", "summarize_*", "classify", "extract")],
         ["Read", 5, None, "mcp__my_server"],
     ],
 )
@@ -90,7 +93,10 @@ def test_rules_that_let_our_tools_through(bench: Bench, rules: list[Any]):
         (["mcp__my server"], "no rule"),
         (["mcp__my-server"], "no rule"),
         (["mcp__my_server__"], "has mcp__my_server__, which"),
-        (["mcp__my_server__ask_*"], "has no rule for list_available_local_models"),
+        (
+            ["mcp__my_server__ask_*"],
+            "has no rule for summarize_files, classify, extract, list_available_local_models,",
+        ),
     ],
 )
 def test_rules_that_do_not(bench: Bench, rules: list[str], words: str):

@@ -119,12 +119,21 @@ def standing(world: World, entry: ServerEntry) -> Standing:
 
 
 def is_ours(world: World, entry: ServerEntry) -> bool:
-    """Whether it is the local-models server: by its program, or as what was installed under its name."""
+    """Whether it is the local-models server: by its program or address, or as installed under its name."""
     words = entry.command or ()
     if any(Path(word).name == OUR_PROGRAM for word in words) or "supervisor_mcp" in words:
         return True
     config = world.config
-    return not isinstance(config, UserError) and entry.name == config.server_name and _installed(world)
+    if isinstance(config, UserError):
+        return False
+    if entry.url is not None and entry.url == config.server_url:
+        return True
+    return entry.name == config.server_name and _installed(world)
+
+
+def runs_elsewhere(world: World) -> bool:
+    """Whether config.yaml names the address of a running server, whose own config counts there."""
+    return not isinstance(world.config, UserError) and world.config.server_url is not None
 
 
 def _installed(world: World) -> bool:

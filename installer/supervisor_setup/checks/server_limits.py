@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from supervisor_setup.checks import expansion, mcp_servers, variables
+from supervisor_setup.checks import expansion, mcp_servers, server_token, variables
 from supervisor_setup.checks.client_files import Level, settings_files
 from supervisor_setup.checks.mcp_servers import ServerEntry
 from supervisor_setup.checks.server_findings import about
@@ -27,6 +27,8 @@ def env(world: World) -> Iterator[Finding]:
     The client passes the reference on as it is written: as the name of a program, in a URL, or as a
     key, which is then refused.
 
+    A server of ours that runs elsewhere takes no request without the token that a variable holds.
+
     Mend: set the variable where the client is started, or write a default: `${VAR:-}`.
     """
     given = expansion.environment(world)
@@ -34,6 +36,11 @@ def env(world: World) -> Iterator[Finding]:
         missing = [
             one for one in expansion.unset(entry.settings, given) if not _set_in_project(world, one.variable)
         ]
+        token = server_token.missing(world, entry)
+        if token is not None and not _set_in_project(world, token):
+            message = f"{token}: not set here, and the server takes no request without its token"
+            yield about("server.env", Status.ERROR, entry, message, server_token.hint(token), "headers")
+            continue
         if not missing:
             continue
         broken = any(one.keys[0] in ("command", "url") for one in missing)
@@ -186,10 +193,10 @@ def _has_own_limit(entry: ServerEntry) -> bool:
 
 
 def _longest_result(world: World, entries: tuple[ServerEntry, ...]) -> int:
-    """The longest result that a tool of ours may give, in characters; 0 where our server is not used."""
+    """The longest result that a tool of ours may give, in characters; 0 where nobody here knows one."""
     from supervisor_setup.checks import backend_config
 
-    if not any(mcp_servers.is_ours(world, one) for one in entries):
+    if mcp_servers.runs_elsewhere(world) or not any(mcp_servers.is_ours(world, one) for one in entries):
         return 0
     settings = None if isinstance(world.config, UserError) else backend_config.settings(world)
     return (

@@ -7,6 +7,7 @@ from typing import Any
 from supervisor_setup.checks import (
     installed_client,
     mcp_servers,
+    server_elsewhere,
     server_http,
     server_launch,
     server_start,
@@ -37,6 +38,10 @@ def command(world: World) -> Iterator[Finding]:
     """
     for start in server_start.all_started(world):
         yield from _command(world, start)
+    ours = server_elsewhere.asked(world)
+    if ours is not None and ours.unanswered is not None:
+        message = f"{ours.unanswered}, so Claude has no local models"
+        yield about("server.command", Status.ERROR, ours.entry, message, ours.hint, "url")
     for entry, problem in server_http.unanswered(world):
         yield about(
             "server.command",
@@ -56,7 +61,11 @@ def handshake(world: World) -> Iterator[Finding]:
     Mend: update the server, or run its command in a terminal to see what it waits for. What takes long to
     start goes without `alwaysLoad`, or is installed instead of fetched at each start (`npx`, `uvx`).
     """
-    for start in server_start.all_started(world):
+    ours = server_elsewhere.asked(world)
+    if ours is not None and ours.refusal is not None:
+        message = f"it {ours.refusal}, so Claude has no local models"
+        yield about("server.handshake", Status.ERROR, ours.entry, message, ours.hint, "url")
+    for start in _starts(world):
         yield from _handshake(world, start)
 
 
@@ -69,7 +78,7 @@ def description_length(world: World) -> Iterator[Finding]:
     Mend: shorten them, in config.yaml for tools of ours; the important part belongs first.
     """
     limit = max(row.text_limit for row in installed_client.installed(world).facts.rows)
-    for start in server_start.all_started(world):
+    for start in _starts(world):
         long = list(_too_long(start, limit))
         if long:
             ours = mcp_servers.is_ours(world, start.entry)
@@ -78,10 +87,24 @@ def description_length(world: World) -> Iterator[Finding]:
                 Status.WARNING if ours else Status.INFO,
                 start.entry,
                 f"{', '.join(long)}: the client cuts what is beyond {limit:,} characters",
-                f"shorten `description` in {world.layout.config}"
-                if ours
-                else "only the server's author can shorten them",
+                _shortening(world, ours=ours),
             )
+
+
+def _starts(world: World) -> Iterator[Start]:
+    """What every server did that was asked, ours elsewhere too."""
+    yield from server_start.all_started(world)
+    ours = server_elsewhere.asked(world)
+    if ours is not None and ours.start is not None:
+        yield ours.start
+
+
+def _shortening(world: World, *, ours: bool) -> str:
+    if not ours:
+        return "only the server's author can shorten them"
+    if mcp_servers.runs_elsewhere(world):
+        return "shorten `description` in config.yaml on the server's machine"
+    return f"shorten `description` in {world.layout.config}"
 
 
 def _command(world: World, start: Start) -> Iterator[Finding]:
