@@ -4,11 +4,14 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
+from fake_backend import FakeBackend, FakeServer
 
 from homes import Home
 
@@ -48,6 +51,22 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def home(own_home: Path) -> Home:
     """The same home, with the files that matter here by name."""
     return Home(own_home)
+
+
+@pytest.fixture
+def new_backend() -> Iterator[Callable[..., FakeBackend]]:
+    """Starts fake backends: `new_backend(answer="…")`."""
+    servers = []
+
+    def start(*, port: int = 0, certificate: Any = None, **behaviour: Any) -> FakeBackend:
+        backend = FakeBackend(**behaviour)
+        servers.append(FakeServer(backend, port, certificate))
+        return backend
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -90,7 +90,7 @@ class Server(Record):
     name: str
     always_load: bool
     url: str | None = None
-    token_env: str = "SUPERVISOR_MCP_TOKEN"
+    token_env: str = "SUPERVISOR_MCP_TOKEN"  # noqa: S105 - the name of a variable, no secret
 
 
 class Files(Record):

@@ -6,6 +6,8 @@ import os
 import pytest
 from ruamel.yaml import YAML
 
+from supervisor_mcp import settings
+
 MODELS = {"local-llama": "llama3.1:8b", "local-coder": "qwen2.5-coder:7b"}
 
 COMMENTED = b"""\
@@ -57,6 +59,11 @@ def yaml(data):
 
 def by_name(data):
     return {item["model_name"]: item["litellm_params"] for item in yaml(data)["model_list"]}
+
+
+def tools_of(model):
+    """The bundled tools that ask a model."""
+    return [name for name, tool in settings.defaults()["tools"].items() if tool.get("model") == model]
 
 
 def decisions(ran):
@@ -258,7 +265,8 @@ def test_parents_go_with_whichever_of_ours_goes_last(cli, file, theirs, before):
     if before is not None:
         theirs(before)
     cli("litellm", str(file), "--write", "--yes")
-    cli("config", "set", "tools.ask_local_llama.model", "another")
+    for tool in tools_of("local-llama"):
+        cli("config", "set", f"tools.{tool}.model", "another")
     cli("config", "set", "backends.1.models.another", "mistral")
     ran = cli("--json", "litellm", str(file), "--write", "--yes")
     assert decisions(ran) == {"another": "create", "local-coder": "unchanged", "local-llama": "remove"}

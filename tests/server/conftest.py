@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from embedded_model import EmbeddedModel
-from fake_backend import FakeBackend, FakeServer
+from fake_backend import FakeBackend
 from server_process import COMMAND, ServerProcess, write_config
 
 from supervisor_mcp import settings
@@ -17,22 +17,6 @@ from supervisor_mcp.folders import Folders
 StartServer = Callable[..., ServerProcess]
 MakeCore = Callable[[dict[str, Any]], Core]
 AskCore = Callable[..., Result]
-
-
-@pytest.fixture
-def new_backend() -> Iterator[Callable[..., FakeBackend]]:
-    """Starts fake backends: `new_backend(answer="…")`."""
-    servers = []
-
-    def start(*, port: int = 0, certificate: Any = None, **behaviour: Any) -> FakeBackend:
-        backend = FakeBackend(**behaviour)
-        servers.append(FakeServer(backend, port, certificate))
-        return backend
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.fixture

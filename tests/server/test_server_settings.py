@@ -124,7 +124,10 @@ def test_a_url_with_its_usual_ending_means_the_same_server(url):
         ({"tools": {"x": {"description": "d" * 2049, "model": "m"}}}, "the client cuts it"),
         ({"tools": {"x": {"description": "d", "model": "m", "arguments": {}}}}, "at least one argument"),
         ({"tools": {"ask_coding_model": {"template": "{code}"}}}, "leaves out {question}"),
-        ({"tools": {"extract": {"arguments": {"path": "x"}}}}, "`tools.extract.arguments.path` is no argument of"),
+        (
+            {"tools": {"extract": {"arguments": {"path": "x"}}}},
+            "`tools.extract.arguments.path` is no argument of",
+        ),
         ({"tools": {"ask_local_llama": {"max_output_chars": 10}}}, "must be a whole number from 200"),
         ({"tools": {"ask_local_llama": {"enabled": "no"}}}, "must be true or false"),
         ({"tools": {"ask_local_llama": {"model": " "}}}, "must be a text that is not empty"),

@@ -78,7 +78,8 @@ def _compiled() -> "tuple[tuple[str, re.Pattern[str]], ...]":
     # 0.2 s to import, for the first file that is read.
     from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 
-    known: dict[str, Any] = {one.__name__: one for one in get_mapping_from_secret_type_to_class().values()}
+    plugins: list[Any] = list(get_mapping_from_secret_type_to_class().values())
+    known = {one.__name__: one for one in plugins}
     theirs = [
         (known[name].secret_type, re.compile(pattern.pattern, pattern.flags | re.MULTILINE))
         for name in _THEIRS
