@@ -5,13 +5,14 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from supervisor_setup import files
 from supervisor_setup.errors import TargetError, UsageError
+from supervisor_setup.values import dataclass
 
 LEDGER = "ledger.db"
 _FUTURE_SECONDS = 86_400

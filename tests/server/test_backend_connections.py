@@ -1,10 +1,13 @@
 """Connections to a backend: kept, used again, given up when stale, left when a call is cancelled."""
 
+import gc
 import json
 import socket
 import subprocess
 import threading
 import time
+import warnings
+import weakref
 from contextlib import suppress
 from http.client import HTTPConnection
 
@@ -221,6 +224,21 @@ def test_no_more_connections_are_kept_than_the_bound_and_none_for_long(backend, 
     assert kept.take() is None
     assert all(connection.sock is None for connection in connections[:-1])
     connections[-1].close()
+
+
+def test_a_pool_that_is_part_of_a_cycle_closes_its_connections_without_a_warning(backend):
+    connection = HTTPConnection("127.0.0.1", backend.port)
+    connection.connect()
+    connected = weakref.ref(connection.sock)
+    kept = Pool()
+    kept.give(connection)
+    kept.holder = kept
+    del connection, kept
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        gc.collect()
+    assert warned == []
+    assert connected() is None
 
 
 def test_a_connection_that_cannot_be_watched_counts_as_closed(backend):

@@ -102,7 +102,7 @@ def test_a_broken_config_is_said_in_every_answer(start, tmp_path):
 
 @pytest.mark.parametrize("modern_client", [False, True])
 def test_progress_is_told_in_the_answers_own_stream(server, backend, modern_client):
-    backend.fault = slow(3.3)
+    backend.fault = slow(4.5)  # between the first notice and where a second would come
     if modern_client:
         messages = modern(server, "tools/call", call_params(progressToken="tok")).messages
     else:

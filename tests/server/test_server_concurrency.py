@@ -3,16 +3,20 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
-from fake_backend import hang, litellm, ollama, slow
+from fake_backend import HANG_SECONDS, hang, litellm, ollama, slow
 from server_process import MODERN_META, text_of
 
 import supervisor_mcp
 from supervisor_mcp.calls import Call, CallCancelled
 from supervisor_mcp.workers import Workers
+
+# A time limit is met when one of these meets it: other processes may make the machine slow for a moment.
+TRIES = 3
 
 
 def call_message(request_id, tool="ask_local_llama", meta=None, **arguments):
@@ -65,18 +69,23 @@ def test_a_cancelled_call_in_a_batch_leaves_the_others_their_answer(start_server
 @pytest.mark.parametrize("hanging", [0, 1, 5])
 def test_the_end_of_input_ends_the_process_at_once_even_while_calls_hang(start_server, backend, hanging):
     backend.fault = hang
-    server = start_server(backends=[litellm(backend)])
-    server.initialize()
-    for number in range(hanging):
-        server.send(call_message(number))
-    if hanging:
-        assert backend.reached.wait(5)
-        time.sleep(0.2)
-    code, seconds = server.end()
-    assert (code, server.stderr) == (0, b"")
+    for _ in range(TRIES):
+        backend.reached.clear()
+        backend.disconnected.clear()
+        server = start_server(backends=[litellm(backend)])
+        server.initialize()
+        for number in range(hanging):
+            server.send(call_message(number))
+        if hanging:
+            assert backend.reached.wait(5)
+            time.sleep(0.2)
+        code, seconds = server.end()
+        assert (code, server.stderr) == (0, b"")
+        if hanging:
+            assert backend.disconnected.wait(2)
+        if seconds < 0.5:
+            break
     assert seconds < 0.5
-    if hanging:
-        assert backend.disconnected.wait(2)
 
 
 def test_the_server_answers_while_calls_hang(start_server, backend):
@@ -114,21 +123,32 @@ def test_an_id_that_is_still_in_use_is_refused(start_server, backend):
 
 
 def test_progress_is_told_while_waiting_when_the_client_wants_it(start_server, backend):
-    backend.fault = slow(3.4)
+    told = threading.Event()
+
+    def answer_when_told(handler):
+        told.wait(HANG_SECONDS)
+        handler.send_completion(stream=True)
+
+    backend.fault = answer_when_told
     server = start_server(backends=[litellm(backend)])
     server.initialize()
-    for request_id, meta in ((1, {"progressToken": "tok"}), (2, {"progressToken": 0}), (3, {})):
-        server.send(call_message(request_id, meta=meta))
-    notices = [server.receive() for _ in range(2)]
-    assert {notice["params"]["progressToken"] for notice in notices} == {"tok", 0}
+    for _ in range(TRIES):
+        told.clear()
+        for request_id, meta in ((1, {"progressToken": "tok"}), (2, {"progressToken": 0}), (3, {})):
+            server.send(call_message(request_id, meta=meta))
+        notices = [server.receive() for _ in range(2)]
+        told.set()
+        assert {notice["params"]["progressToken"] for notice in notices} == {"tok", 0}
+        assert {notice["method"] for notice in notices} == {"notifications/progress"}
+        assert {server.receive()["id"] for _ in range(3)} == {1, 2, 3}
+        if all(notice["params"]["progress"] < 3.4 for notice in notices):
+            break
     for notice in notices:
-        assert notice["method"] == "notifications/progress"
         assert 2.9 < notice["params"]["progress"] < 3.4
         assert (
             notice["params"]["message"]
             == "waiting for local-llama on litellm (loading or reading the prompt), 3 s"
         )
-    assert {server.receive()["id"] for _ in range(3)} == {1, 2, 3}
     assert server.silent()
 
 

@@ -2,7 +2,6 @@
 
 import getpass
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from supervisor_setup import assets, compiled, render
@@ -10,6 +9,7 @@ from supervisor_setup.desired import server_command
 from supervisor_setup.errors import UsageError, UserError
 from supervisor_setup.layout import Layout
 from supervisor_setup.result import Result
+from supervisor_setup.values import dataclass
 
 _PRIVATE = (".ssh", ".gnupg", ".aws", ".claude", ".claude.json", ".netrc")
 _STATE = "%S/supervisor-mcp"

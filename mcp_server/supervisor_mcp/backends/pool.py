@@ -3,6 +3,7 @@
 import select
 import threading
 import time
+import weakref
 from contextlib import suppress
 from http.client import HTTPConnection
 
@@ -16,10 +17,8 @@ class Pool:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: list[tuple[float, HTTPConnection]] = []
-
-    def __del__(self) -> None:
-        """Close what is left; the interpreter would, with a warning."""
-        _close([connection for _, connection in self._idle])
+        # What is left is closed with the pool. A __del__ may come after that of the sockets, which warn then.
+        weakref.finalize(self, _close_idle, self._idle)
 
     def take(self) -> HTTPConnection | None:
         """An open connection that is the caller's from now on; None when there is none.
@@ -47,7 +46,7 @@ class Pool:
     def _expired(self) -> list[HTTPConnection]:
         limit = time.monotonic() - IDLE_SECONDS
         old = [connection for since, connection in self._idle if since < limit]
-        self._idle = [one for one in self._idle if one[0] >= limit]
+        self._idle[:] = [one for one in self._idle if one[0] >= limit]
         return old
 
 
@@ -57,6 +56,10 @@ def _is_quiet(connection: HTTPConnection) -> bool:
         return connection.sock is not None and not select.select([connection.sock], [], [], 0)[0]
     except (OSError, ValueError):  # more open files than select can watch
         return False
+
+
+def _close_idle(idle: list[tuple[float, HTTPConnection]]) -> None:
+    _close([connection for _, connection in idle])
 
 
 def _close(connections: list[HTTPConnection]) -> None:

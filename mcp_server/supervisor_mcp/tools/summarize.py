@@ -18,6 +18,7 @@ _LINE_WORDS = 18
 _NOTE_WORDS = 60
 _TOKENS_PER_WORD = 2
 _CHARS_PER_WORD = 8
+_SLACK_TOKENS = 20  # for a model that has to come to its end; no part of the answer's length
 
 
 def serve(bench: Bench, asker: Asker, material: Material, given: Mapping[str, Any]) -> Outcome:
@@ -86,13 +87,13 @@ def _folded(asker: Asker, texts: Sequence[str], form: Form) -> str:
 def _form(task: str, words: int) -> Form:
     return Form(
         task=f"{task} Begin with the content itself, without a preamble.",
-        max_tokens=words * _TOKENS_PER_WORD + 20,
+        max_tokens=words * _TOKENS_PER_WORD + _SLACK_TOKENS,
     )
 
 
 def _words(said: Said, _chunk: Chunk, *, form: Form) -> str:
     """The answer, bounded by what was asked for."""
-    most = form.max_tokens // _TOKENS_PER_WORD * _CHARS_PER_WORD
+    most = (form.max_tokens - _SLACK_TOKENS) // _TOKENS_PER_WORD * _CHARS_PER_WORD
     text = fences.line(said.text, most) if form.max_tokens < 100 else fences.block(said.text, most)
     if not text:
         raise Unusable("the model's answer is empty")
