@@ -350,11 +350,6 @@ def config_set(shell: Shell, key: str, value: str) -> None:
     shell.finish(command.set_value(shell.layout(), key, value))
 
 
-def main() -> NoReturn:
-    """Run the command line and exit with a documented code."""
-    sys.exit(run(sys.argv[1:]))
-
-
 def run(arguments: list[str]) -> int:
     """Run the command line; returns the exit code."""
     as_json = "--json" in arguments
