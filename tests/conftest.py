@@ -83,6 +83,13 @@ def no_name_is_looked_up():
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def verification_does_not_wait():
+    """An install looks twice, 0.2 s apart, whether a running client has undone it; here no client runs."""
+    with mock.patch("supervisor_setup.apply._VERIFY_DELAYS", (0.0, 0.0)):
+        yield
+
+
 def _touched(event: str, arguments: tuple[object, ...]) -> str | None:
     """The path in the real home that an audited call would write to."""
     if event == "open":

@@ -10,7 +10,6 @@ import jsonschema
 import pytest
 
 from supervisor_setup import assets
-from supervisor_setup import cli as cli_module
 
 COMMANDS = (
     ("install", "--yes"),
@@ -97,9 +96,8 @@ def test_an_interrupt_exits_with_130(cli, monkeypatch):
 
 
 def test_a_reader_that_goes_away_causes_no_traceback(own_home):
-    program = f"import sys; sys.argv = ['s', 'render']; from {cli_module.__name__} import main; main()"
     with subprocess.Popen(
-        [sys.executable, "-c", program],
+        [sys.executable, "-m", "supervisor_setup.program", "render"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={"HOME": str(own_home), "PATH": os.defpath},
@@ -112,7 +110,7 @@ def test_a_reader_that_goes_away_causes_no_traceback(own_home):
 def test_version_and_help_import_nothing_heavy():
     program = (
         "import sys; from supervisor_setup import cli; cli.run(['--help']); "
-        "heavy = {'jinja2', 'jsonschema', 'ruamel', 'httpx', 'rich', 'mcp', 'filelock', 'platformdirs'}; "
+        "heavy = {'jinja2', 'jsonschema', 'ruamel', 'httpx', 'rich', 'mcp', 'filelock', 'tempfile'}; "
         "sys.exit(' '.join(heavy & set(sys.modules)) or 0)"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

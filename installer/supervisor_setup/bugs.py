@@ -6,7 +6,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
-from supervisor_setup import __version__
+from supervisor_setup import __version__, folders
 
 
 def report(error: Exception) -> str:
@@ -37,9 +37,7 @@ def _text(error: BaseException) -> str:
 
 
 def _log_folder() -> Path:
-    import platformdirs  # only where there was a bug
-
-    folder = platformdirs.user_log_path("supervisor-setup")
+    folder = folders.state() / "log"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError:

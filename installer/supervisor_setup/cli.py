@@ -341,11 +341,6 @@ def service(shell: Shell, /, **options: Any) -> None:
 cli.add_command(cli_config.config)
 
 
-def main() -> NoReturn:
-    """Run the command line and exit with a documented code."""
-    sys.exit(run(sys.argv[1:]))
-
-
 def run(arguments: list[str]) -> int:
     """Run the command line; returns the exit code."""
     as_json = "--json" in arguments

@@ -7,10 +7,10 @@ import sys
 from enum import StrEnum
 from pathlib import Path
 
+from supervisor_setup import folders
 from supervisor_setup.errors import UsageError, UserError
 from supervisor_setup.values import dataclass
 
-APP = "supervisor-setup"
 # Documented on https://code.claude.com/docs/en/settings (November 2026).
 MANAGED = Path("/Library/Application Support/ClaudeCode" if sys.platform == "darwin" else "/etc/claude-code")
 
@@ -48,7 +48,7 @@ class Layout:
     client_state: Path
     config: Path
     state: Path
-    command: str = APP
+    command: str = folders.APP
     """How this program is called again with the same config, for hints."""
     managed: Path = MANAGED
     """The folder of an administrator's settings for the client."""
@@ -60,8 +60,6 @@ class Layout:
         Raises:
             UserError: HOME is not an absolute path, or the working directory is gone.
         """
-        import platformdirs  # kept out of `--version` and `--help`
-
         # Folders are resolved, so that one place has one name in the manifest, whichever link led to it; a
         # file's own name is not, because a link there is the user's and the client's lock stands beside it.
         home = _home().resolve()
@@ -76,9 +74,9 @@ class Layout:
             cwd=cwd,
             claude_dir=claude_dir,
             client_state=legacy if legacy.exists() else modern,
-            config=stable(cwd / config if config else platformdirs.user_config_path(APP) / "config.yaml"),
-            state=platformdirs.user_state_path(APP).resolve(),
-            command=f"{APP} --config {shlex.quote(str(config))}" if config else APP,
+            config=stable(cwd / config if config else folders.config() / "config.yaml"),
+            state=folders.state().resolve(),
+            command=f"{folders.APP} --config {shlex.quote(str(config))}" if config else folders.APP,
         )
 
     def scope(self, name: ScopeName) -> Scope:

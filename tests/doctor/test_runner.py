@@ -123,6 +123,26 @@ def test_several_that_hang_share_their_time(world: World, released: threading.Ev
     assert time.monotonic() - started < 1.5
 
 
+def test_files_that_hang_cost_the_others_nothing(world: World, released: threading.Event):
+    """As on a share whose server is gone: those that read files run in turn, until one does not come back."""
+    stuck = [hangs(f"a.{number}", until=released, reach=Reach.FILES) for number in range(5)]
+    started = time.monotonic()
+    found = runner.run(world, [*stuck, finds("b.last", "y")], Reach.FILES)
+    assert time.monotonic() - started < 4
+    assert [one.message for one in found] == ["not done after 0.2 s, so nothing is known"] * 5 + ["y"]
+
+
+def test_those_that_read_files_share_a_thread_while_that_goes_well(world: World):
+    threads: set[int] = set()
+
+    def notes(world: World) -> list[Finding]:
+        threads.add(threading.get_ident())
+        return []
+
+    runner.run(world, [Check(f"a.{number}", notes) for number in range(20)], Reach.FILES)
+    assert len(threads) == 1
+
+
 def test_what_one_has_found_before_it_hangs_is_kept(world: World, released: threading.Event):
     found = runner.run(world, [hangs("a.stuck", "x", until=released)], Reach.LOCAL)
     assert brief(found) == [

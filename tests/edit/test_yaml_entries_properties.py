@@ -22,7 +22,7 @@ FLOWS = ["{}", "[]", "{a: 1, 'b': [x, {y: }]}", "[ 1 , two, ]"]
 BLOCK_TEXT = ["some", "text"]
 NEW_VALUES = ["new", "n", "", "it's", 2, 1.0, None, True, [], {}, ["p", {"q": 1}], {"r": {"s": [[]]}}]
 
-many = settings(max_examples=int(os.environ.get("SUPERVISOR_PROPERTY_EXAMPLES", "2000")) // 10, deadline=None)
+many = settings(max_examples=int(os.environ.get("SUPERVISOR_PROPERTY_EXAMPLES", "300")) // 10, deadline=None)
 
 
 class Scribe:

@@ -18,7 +18,7 @@ LIST = ("permissions", "allow")
 BOM = b"\xef\xbb\xbf"
 
 MEMORY = Path(os.environ.get("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir()))
-few = settings(max_examples=int(os.environ.get("SUPERVISOR_CLI_EXAMPLES", "150")), deadline=None)
+few = settings(max_examples=int(os.environ.get("SUPERVISOR_CLI_EXAMPLES", "20")), deadline=None)
 
 
 # The looks after a write wait for a client that writes beside us, and there is none here.
