@@ -1,7 +1,6 @@
 """Where the server keeps things: its state folder and its cache folder, by each platform's own rules.
 
-By hand, as everything at the start: the installer asks platformdirs for the same folders, and a test holds
-the two against each other.
+By hand, as everything at the start; a test holds them against platformdirs.
 """
 
 import os

@@ -143,6 +143,13 @@ def test_long_and_wild_answers_are_cut_and_cleaned(project, backend):
     assert "\x1b" not in text
 
 
+def test_a_line_and_a_text_are_as_long_as_their_words_and_no_longer(project, backend):
+    scripted(backend, lambda _asked: " ".join(map(str, range(10_000, 11_000))))
+    text, lines, _ = serve(project, backend, "summarize_files", paths=["."], words=50).text.split("\n\n")
+    assert [len(line.partition(": ")[2]) for line in lines.splitlines()] == [18 * 8] * 3
+    assert len(text) == 50 * 8
+
+
 def test_a_file_that_no_context_holds_fails_and_the_others_do_not(project, backend):
     scripted(backend, lambda asked: too_long if asked.title == "README.md" else about(asked))
     outcome = serve(project, backend, "summarize_files", paths=["."])
