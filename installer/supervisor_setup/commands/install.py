@@ -187,6 +187,7 @@ def _result(prospect: Prospect, *, dry_run: bool, backup: str | None) -> Result:
         "server": settings.server_name,
         "program": None if shutil.which("supervisor-setup") else _program(),
         "backends": [] if dry_run or not prospect.pending or settings.server_url else _probed(settings),
+        "embedded_lacks_model": not settings.server_url and _lacks_model(settings),
         "server_url": settings.server_url,
         "token_env": settings.server_token_env,
         "token_set": bool(os.environ.get(settings.server_token_env)),
@@ -197,6 +198,13 @@ def _result(prospect: Prospect, *, dry_run: bool, backup: str | None) -> Result:
 def _program() -> str:
     """Where this program is, for a user whose PATH does not lead to it."""
     return str(Path(sys.argv[0]).absolute())
+
+
+def _lacks_model(settings: Config) -> bool:
+    from supervisor_mcp.embedded import parts
+    from supervisor_mcp.settings import from_mapping
+
+    return parts.lacks_model(from_mapping(settings.server).embedded)
 
 
 def _probed(settings: Config) -> list[dict[str, Any]]:

