@@ -41,7 +41,8 @@ def test_an_address_without_a_path_gets_the_usual_one(cli, home, given, written)
     assert entry(home)["url"] == written
 
 
-def test_later_installs_and_the_doctor_follow_it(cli, home):
+def test_later_installs_and_the_doctor_follow_it(cli, home, monkeypatch):
+    monkeypatch.setenv("KOALA_TOKEN", "x")
     cli("install", "--yes", "--server-url", URL, "--server-token-env", "KOALA_TOKEN")
     assert entry(home)["headers"] == {"Authorization": "Bearer ${KOALA_TOKEN:-}"}
     before = home.files()
