@@ -12,6 +12,7 @@ from unittest import mock
 
 import pytest
 from fake_backend import FakeBackend, FakeServer
+from shared_server import SharedServer
 
 from homes import Home
 
@@ -67,6 +68,14 @@ def new_backend() -> Iterator[Callable[..., FakeBackend]]:
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedServer]:
+    """The server over HTTP for tests that do not need one of their own."""
+    shared = SharedServer(tmp_path_factory.mktemp("shared"))
+    yield shared
+    shared.end()
 
 
 @pytest.fixture(autouse=True, scope="session")

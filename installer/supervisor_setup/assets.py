@@ -1,5 +1,6 @@
 """Finds the data that ships with the package: the agents, the templates and the schemas."""
 
+from functools import cache
 from pathlib import Path
 
 from supervisor_setup.errors import UserError
@@ -24,7 +25,11 @@ def templates() -> Path:
 
 
 def _folder(name: str) -> Path:
-    package = Path(__file__).parent
+    return _found(Path(__file__).parent, name)
+
+
+@cache  # a run asks hundreds of times
+def _found(package: Path, name: str) -> Path:
     # A wheel carries the folder inside the package; a checkout has it at its root, two levels above.
     for folder in (package / name, package.parents[1] / name):
         if folder.is_dir():

@@ -3,8 +3,7 @@
 import json
 import socket
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,16 +11,15 @@ from bench import Bench
 from fake_backend import FakeBackend, Handler, closed_port
 from faults_server import OURS, elsewhere, ours, refusing, servers
 from http_server import HttpServer
+from shared_server import SharedServer
 
 TOKEN = "the-token-that-nobody-may-see"
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[HttpServer]:
+def server(shared_server: SharedServer) -> HttpServer:
     """The real server."""
-    server = HttpServer(tmp_path / "elsewhere")
-    yield server
-    server.end()
+    return shared_server.http
 
 
 @pytest.fixture

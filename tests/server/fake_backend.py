@@ -88,6 +88,7 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # as the real servers do; else kept connections wait for each other
+    server: "FakeServer"
     backend: FakeBackend
     body: Any = None
 
@@ -95,6 +96,7 @@ class Handler(BaseHTTPRequestHandler):
         """Keep the test's output clean."""
 
     def setup(self) -> None:
+        self.backend = self.server.backend
         self.backend.connections += 1
         super().setup()
 
@@ -183,7 +185,8 @@ class Handler(BaseHTTPRequestHandler):
         return False
 
     def _serve(self, body: Any) -> None:
-        backend, self.body = self.backend, body
+        # A request belongs to the backend that it found, a connection may outlive it.
+        backend = self.backend = self.server.backend
         backend.seen.append(
             Seen(self.path, {name.lower(): text for name, text in self.headers.items()}, body)
         )
@@ -250,7 +253,10 @@ def event(data: object) -> bytes:
 
 
 class FakeServer(ThreadingHTTPServer):
-    """Runs a FakeBackend on the loopback, on a free port if none is given."""
+    """Runs a FakeBackend on the loopback, on a free port if none is given.
+
+    Another one may take its place: new requests are its, the ones that still run are not.
+    """
 
     daemon_threads = True
     request_queue_size = 128
@@ -258,8 +264,8 @@ class FakeServer(ThreadingHTTPServer):
     def __init__(
         self, backend: FakeBackend, port: int = 0, certificate: tuple[Path, Path] | None = None
     ) -> None:
-        handler = type("BoundHandler", (Handler,), {"backend": backend})
-        super().__init__(("127.0.0.1", port), handler)
+        self.backend = backend
+        super().__init__(("127.0.0.1", port), Handler)
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*certificate)
@@ -267,6 +273,12 @@ class FakeServer(ThreadingHTTPServer):
             backend.scheme = "https"
         backend.port = self.server_address[1]
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def replace(self, backend: FakeBackend) -> FakeBackend:
+        """Put `backend` in the place of the one that is served."""
+        backend.scheme, backend.port = self.backend.scheme, self.backend.port
+        self.backend = backend
+        return backend
 
     def handle_error(self, *_arguments: object) -> None:
         """A client that goes away in the middle is what some tests are about."""

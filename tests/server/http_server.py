@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,23 @@ _ACCEPTED = {"Content-Type": "application/json", "Accept": "application/json, te
 
 
 class Reply:
-    """An answer: `status`, `headers` by small name, `body`, and the messages in it."""
+    """An answer: `status`, `headers` by small name, `body`, and the messages in it.
 
-    def __init__(self, response: http.client.HTTPResponse) -> None:
+    `on_line` is given each line of the body as it comes.
+    """
+
+    def __init__(
+        self, response: http.client.HTTPResponse, on_line: Callable[[bytes], None] | None = None
+    ) -> None:
         self.status = response.status
         self.headers = {name.lower(): value for name, value in response.getheaders()}
-        self.body = response.read()
+        self.body = b""
+        if on_line is not None:
+            for line in response:
+                self.body += line
+                on_line(line)
+        else:
+            self.body = response.read()
 
     @property
     def messages(self) -> list[Any]:
@@ -50,6 +61,7 @@ class HttpServer:
         listen: str = "0",
         command: list[str] = COMMAND,
         env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
     ) -> None:
         folder.mkdir(exist_ok=True)
         given = () if config is None else ("--config", str(write_config(folder, dict(config))))
@@ -61,6 +73,7 @@ class HttpServer:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**os.environ, **(env or {})},
+            cwd=cwd,
         )
         self.said: list[str] = []
         self.port = self._wait()
@@ -77,6 +90,7 @@ class HttpServer:
         method: str = "POST",
         path: str = "/mcp",
         seconds: float = 30,
+        on_line: Callable[[bytes], None] | None = None,
     ) -> Reply:
         """Send one request with the token; a header of None is left out."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
@@ -85,7 +99,7 @@ class HttpServer:
             all_headers = {**_ACCEPTED, "Authorization": f"Bearer {self.token}", **(headers or {})}
             kept = {name: value for name, value in all_headers.items() if value is not None}
             connection.request(method, path, data, kept)
-            return Reply(connection.getresponse())
+            return Reply(connection.getresponse(), on_line)
         finally:
             connection.close()
 
@@ -135,22 +149,30 @@ def call_params(tool: str = "ask_local_llama", **meta: Any) -> dict[str, Any]:
     return {**params, "_meta": meta} if meta else params
 
 
-def modern(server: HttpServer, method: str, params: Mapping[str, Any] | None = None, **named: Any) -> Reply:
-    """A request of the revision without a handshake, with the headers that it wants."""
+def as_modern(method: str, params: Mapping[str, Any] | None = None) -> tuple[dict[str, str], dict[str, Any]]:
+    """The headers and the parameters of a request of the revision without a handshake."""
     headers = {**MODERN_HEADERS, "Mcp-Method": method}
     if params and "name" in params:
         headers["Mcp-Name"] = str(params["name"])
-    meta = {**MODERN_META, **(params or {}).get("_meta", {})}
-    return server.ask(method, {**(params or {}), "_meta": meta}, headers=headers, **named)
+    return headers, {**(params or {}), "_meta": {**MODERN_META, **(params or {}).get("_meta", {})}}
+
+
+def modern(server: HttpServer, method: str, params: Mapping[str, Any] | None = None, **named: Any) -> Reply:
+    """A request of the revision without a handshake, with the headers that it wants."""
+    headers, all_params = as_modern(method, params)
+    return server.ask(method, all_params, headers=headers, **named)
 
 
 def impatient(**seconds: float) -> list[str]:
     """A server whose time limits are these: `impatient(HEAD_SECONDS=0.3)`."""
-    lines = [
-        "import sys",
-        "from supervisor_mcp import server",
-        "from supervisor_mcp.web import gate, listener",
-        *(f"gate.{name} = listener.{name} = {value}" for name, value in seconds.items()),
-        "sys.exit(server.main())",
-    ]
+    return patched({f"supervisor_mcp.web.{name}": seconds for name in ("gate", "listener")})
+
+
+def patched(values: Mapping[str, Mapping[str, object]]) -> list[str]:
+    """A server some of whose modules' values are others."""
+    lines = ["import importlib, sys", "from supervisor_mcp import server"]
+    for module, changes in values.items():
+        lines += [f"module = importlib.import_module({module!r})"]
+        lines += [f"module.{name} = {value!r}" for name, value in changes.items()]
+    lines += ["sys.exit(server.main())"]
     return [sys.executable, "-c", "\n".join(lines)]

@@ -6,32 +6,18 @@ import socket
 import time
 
 import pytest
-from fake_backend import FakeBackend, FakeServer, litellm
 from http_server import HttpServer, call_params, impatient, modern
 from server_process import initialize_params
+from shared_server import ALLOWED_NAME
 
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
 
 
-@pytest.fixture(scope="module")
-def backend():
-    """A LiteLLM that answers, for the whole module."""
-    backend = FakeBackend()
-    server = FakeServer(backend)
-    yield backend
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture(scope="module")
-def server(backend, tmp_path_factory):
-    """One server for all that is refused; it must come through unharmed."""
-    folder = tmp_path_factory.mktemp("http")
-    running = HttpServer(folder, "--allow-host", "koala", config={"backends": [litellm(backend)]})
-    yield running
-    code, _ = running.end()
-    assert code == 0
-    assert set(running.said[1:]) <= {"supervisor-mcp: uvicorn.error: Invalid HTTP request received."}
+@pytest.fixture
+def server(shared_server):
+    """The server that tests share: it must come through unharmed."""
+    shared_server.new_backend()
+    return shared_server.http
 
 
 def refused(reply, status):
@@ -92,8 +78,8 @@ def test_a_token_in_the_address_is_refused_even_beside_a_right_one(server, heade
         "LOCALHOST:80",
         "127.0.0.1:8765",
         "[::1]:8765",
-        "koala:8765",
-        "Koala",
+        f"{ALLOWED_NAME}:8765",
+        ALLOWED_NAME.capitalize(),
         socket.gethostname(),
     ],
 )
@@ -106,7 +92,7 @@ def test_its_own_names_are_let_in_at_any_port(server, host):
     [
         "evil.example",
         "evil.example:8765",
-        "koala.evil.example",
+        f"{ALLOWED_NAME}.evil.example",
         "localhost.evil.example",
         "127.0.0.1.evil.example",
         "10.0.0.1",
@@ -136,7 +122,7 @@ def test_two_hosts_are_refused(server):
 
 
 @pytest.mark.parametrize(
-    "origin", ["http://localhost:6274", "https://koala", "http://127.0.0.1:1", "http://[::1]"]
+    "origin", ["http://localhost:6274", f"https://{ALLOWED_NAME}", "http://127.0.0.1:1", "http://[::1]"]
 )
 def test_pages_of_its_own_names_may_ask(server, origin):
     assert server.request(LIST, {"Origin": origin}).status == 200
@@ -151,7 +137,7 @@ def test_pages_of_its_own_names_may_ask(server, origin):
         "localhost",
         "file://localhost",
         "http://localhost/x",
-        "http://koala.evil.example",
+        f"http://{ALLOWED_NAME}.evil.example",
     ],
 )
 def test_pages_of_others_may_not(server, origin):

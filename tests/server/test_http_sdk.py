@@ -1,19 +1,20 @@
 """Both transports say the same in every version of the protocol, and the SDK's client speaks to both."""
 
+import threading
 import time
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 import pytest
-from fake_backend import FakeBackend, FakeServer, hang, litellm, slow
+from fake_backend import HANG_SECONDS, Handler, hang, litellm
 from http_server import HttpServer
 from mcp.client.client import Client
 from mcp.client.session import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, KNOWN_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
-from server_process import COMMAND, write_config
+from server_process import COMMAND, ServerProcess, write_config
 from test_server_sdk import comparable, conversation, exercise, handshake, requests_for
 
 HEADER_MISMATCH = -32020
@@ -30,32 +31,16 @@ DIFFERENCES = (
 )
 
 
-@pytest.fixture(scope="module")
-def backend():
-    """A LiteLLM that answers, for the whole module."""
-    backend = FakeBackend()
-    server = FakeServer(backend)
-    yield backend
-    server.shutdown()
-    server.server_close()
+@pytest.fixture
+def backend(shared_server):
+    """The LiteLLM behind the server that tests share."""
+    return shared_server.new_backend()
 
 
-@pytest.fixture(autouse=True)
-def answering(backend):
-    """It answers again before each test."""
-    backend.fault = None
-    backend.disconnected.clear()
-
-
-@pytest.fixture(scope="module")
-def server(backend, tmp_path_factory):
-    """One server for all versions."""
-    roots = tmp_path_factory.mktemp("roots")
-    (roots / "notes.txt").write_text("Paris.\n", encoding="utf-8")
-    config = {"backends": [litellm(backend, local=True)], "files": {"roots": [str(roots)]}}
-    running = HttpServer(tmp_path_factory.mktemp("http"), config=config)
-    yield running
-    assert running.end()[0] == 0
+@pytest.fixture
+def server(shared_server, backend):
+    """That server."""
+    return shared_server.http
 
 
 @asynccontextmanager
@@ -92,11 +77,18 @@ def test_the_sdks_client_connects_in_every_way_it_has(server, mode):
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 def test_the_sdks_client_sees_progress(server, backend, mode):
-    backend.fault = slow(3.3)
+    told = threading.Event()
+
+    def answer_when_told(handler: Handler) -> None:
+        told.wait(HANG_SECONDS)
+        handler.send_completion(stream=True)
+
+    backend.fault = answer_when_told
     seen = []
 
     async def on_progress(progress: float, total: float | None, message: str | None) -> None:
         seen.append(message)
+        told.set()
 
     async def main() -> None:
         async with Client(transport(server), mode=mode) as client:
@@ -113,8 +105,10 @@ def test_the_sdks_client_giving_up_closes_the_backends_request(server, backend, 
 
     async def main() -> None:
         async with Client(transport(server), mode=mode) as client:
-            with anyio.move_on_after(1):
-                await client.call_tool("ask_local_llama", {"prompt": "x"})
+            async with anyio.create_task_group() as calls:
+                calls.start_soon(client.call_tool, "ask_local_llama", {"prompt": "x"})
+                assert await anyio.to_thread.run_sync(backend.reached.wait, 20)
+                calls.cancel_scope.cancel()
             assert await anyio.to_thread.run_sync(backend.disconnected.wait, 10)
 
     began = time.monotonic()
@@ -154,7 +148,7 @@ def oddities(version: str, request: dict[str, Any]) -> set[tuple[str, str]]:
 def test_both_transports_give_the_same_answers(server, backend, tmp_path, version):
     config = write_config(tmp_path, {"backends": [litellm(backend)]})
     requests = requests_for(version)
-    over_stdio = conversation([*COMMAND, "--config", str(config)], requests)
+    over_stdio = conversation(ServerProcess([*COMMAND, "--config", str(config)]), requests)
     over_http = [posted(server, version, request) for request in requests]
     plain = next(one for one in over_stdio if "tools" in one.get("result", {}))
     seen = set()
@@ -179,6 +173,6 @@ def test_both_transports_describe_themselves_alike(server, backend, tmp_path, ve
     config = write_config(tmp_path, {"backends": [litellm(backend)]})
     methods = ("initialize", "server/discover", "tools/list")
     requests = [one for one in requests_for(version) if one["method"] in methods][:3]
-    over_stdio = conversation([*COMMAND, "--config", str(config)], requests)
+    over_stdio = conversation(ServerProcess([*COMMAND, "--config", str(config)]), requests)
     for request, one in zip(requests, over_stdio, strict=True):
         assert posted(server, version, request) == one

@@ -1,10 +1,7 @@
 """The official SDK as judge: its client drives our server, and its server is the measure of our answers."""
 
-import json
-import sys
 import time
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -15,12 +12,12 @@ from mcp.client.client import Client
 from mcp.client.session import ClientSession
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, KNOWN_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
+from sdk_reference import Reference
 from server_process import COMMAND, MODERN_META, ServerProcess, initialize_params, write_config
 
 from supervisor_mcp import protocol
 
 COMPLETION = {"ref": {"type": "ref/prompt", "name": "x"}, "argument": {"name": "a", "value": "b"}}
-REFERENCE = Path(__file__).with_name("sdk_reference.py")
 
 
 @pytest.fixture
@@ -189,8 +186,8 @@ def requests_for(version: str) -> list[dict[str, Any]]:
     ]
 
 
-def conversation(command: list[str], requests: list[dict[str, Any]]) -> list[Any]:
-    server = ServerProcess(command)
+def conversation(server: ServerProcess | Reference, requests: list[dict[str, Any]]) -> list[Any]:
+    """The server's answers to the requests, one after the other; it ends."""
     try:
         answers = []
         for request in requests:
@@ -221,9 +218,8 @@ def test_every_answer_is_the_sdks_servers_but_for_wording(parameters, version):
     message, and has no batches (test_server_protocol.py has our answers). It refuses an initialize whose
     clientInfo has no name. It checks the parameters of methods that it knows even when nothing serves them.
     """
-    ours = [parameters.command, *parameters.args]
     requests = requests_for(version)
-    tools = conversation(ours, [*requests[:3]])[-1]["result"]["tools"]
-    reference = conversation([sys.executable, str(REFERENCE), json.dumps(tools)], requests)
-    answers = conversation(ours, requests)
+    answers = conversation(ServerProcess([parameters.command, *parameters.args]), requests)
+    tools = answers[2]["result"]["tools"]
+    reference = conversation(Reference(tools), requests)
     assert [comparable(answer) for answer in answers] == [comparable(answer) for answer in reference]

@@ -55,10 +55,6 @@ class YamlText:
         except RecursionError:
             raise self.error(0, "nested too deeply") from None
 
-    def events(self) -> Iterator[Any]:
-        """What ruamel.yaml's parser sees, in the order of the text; the document must be one that loads."""
-        return iter(_parser().parse(self.text))
-
     def error(self, at: int, what: str) -> EditError:
         """The error for a place in the text."""
         return EditError.at(self.data, len(self.mark) + len(self.text[:at].encode()), what)
@@ -80,6 +76,11 @@ class YamlText:
         """The document's line break."""
         found = _LINE_BREAK.search(self.text)
         return found[0] if found else "\n"
+
+
+def events(text: str) -> Iterator[Any]:
+    """What ruamel.yaml's parser sees in a document, in the order of its text; it must be one that loads."""
+    return iter(_parser().parse(text))
 
 
 @lru_cache(maxsize=16)

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterator
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
-from supervisor_setup.edit.yaml_text import YamlText
+from supervisor_setup.edit.yaml_text import YamlText, events
 from supervisor_setup.values import dataclass
 
 _PROPERTIES = re.compile(r"(?:[&!]\S*(?:\s|#[^\r\n]*)*){0,2}")
@@ -78,10 +79,16 @@ class Node:
 
 def tree(document: YamlText) -> Node | None:
     """The document's value, None where there is none; the document must be one that loads."""
-    events = document.events()
-    for event in events:
+    return _tree(document.text)
+
+
+@lru_cache(maxsize=16)
+def _tree(text: str) -> Node | None:
+    """Kept for the same reason as the data of a text: it is asked for again and again."""
+    parsed = events(text)
+    for event in parsed:
         if type(event).__name__ == "DocumentStartEvent":
-            node = _Builder(document.text, events).node(next(events), event.end_mark.index)
+            node = _Builder(text, parsed).node(next(parsed), event.end_mark.index)
             return None if node.is_left_out else node
     return None
 
