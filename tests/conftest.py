@@ -12,6 +12,7 @@ from unittest import mock
 
 import pytest
 from fake_backend import FakeBackend, FakeServer
+from hypothesis import settings
 from shared_server import SharedServer
 
 from homes import Home
@@ -21,6 +22,9 @@ REAL_HOME = Path.home().resolve()
 _MEMORY = Path("/dev/shm")
 if os.access(_MEMORY, os.W_OK):
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+# How long one example takes tells more of the other processes here than of what is tested.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 _KEPT = (
     "PATH",
     "LANG",

@@ -182,8 +182,12 @@ def test_a_server_that_refuses_is_as_it_should_be(bench: Bench):
     assert bench.findings("backend", "--deep") == []
 
 
-@pytest.mark.parametrize("give_up", [hang, refuse_with(408, "litellm.Timeout")], ids=["doctor", "proxy"])
-def test_a_model_that_is_slow_with_a_long_prompt_is_left_undecided(bench: Bench, give_up: Any):
+@pytest.mark.parametrize(
+    ("give_up", "seconds"), [(hang, 1), (refuse_with(408, "litellm.Timeout"), 60)], ids=["doctor", "proxy"]
+)
+def test_a_model_that_is_slow_with_a_long_prompt_is_left_undecided(
+    bench: Bench, give_up: Any, seconds: float
+):
     def slow_with_long(handler: Handler) -> None:
         asked = handler.backend.seen[-1].body
         if len(str(asked["messages"])) > 10_000:
@@ -191,7 +195,7 @@ def test_a_model_that_is_slow_with_a_long_prompt_is_left_undecided(bench: Bench,
         else:
             handler.send_completion(stream=asked["stream"])
 
-    one_tool(bench, litellm(bench.new_backend(fault=slow_with_long), timeout=0.5))
+    one_tool(bench, litellm(bench.new_backend(fault=slow_with_long), timeout=seconds))
     found = bench.one("backend", "--deep")
     assert (found["id"], found["status"]) == ("backend.context", "info")
 

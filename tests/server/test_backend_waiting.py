@@ -80,11 +80,11 @@ def test_pings_do_not_hide_that_an_answer_has_stopped(ask, backend):
 
 def test_a_slow_answer_is_no_stalled_one(ask, backend):
     def slow(handler):
-        handler.send_pieces(*([PIECE] * 6), pause=0.1)
+        handler.send_pieces(*([PIECE] * 12), pause=0.1)
         handler.send_pieces_on(b"data: [DONE]\n\n")
 
     backend.fault = slow
-    assert said(ask({"backends": [litellm(backend, idle_timeout=0.3)]}).text) == ("on and " * 6).strip()
+    assert said(ask({"backends": [litellm(backend, idle_timeout=1)]}).text) == ("on and " * 12).strip()
 
 
 def test_an_answer_without_end_is_bounded_by_the_time_out(ask, backend):
@@ -99,16 +99,23 @@ def test_an_answer_without_end_is_bounded_by_the_time_out(ask, backend):
 
 def test_progress_names_the_phase(make_core, backend, monkeypatch):
     monkeypatch.setattr(exchange, "REPORT_SECONDS", 0.05)
-    told = []
+    told, waiting, answering = [], threading.Event(), threading.Event()
 
     def serve(handler):
-        time.sleep(0.2)
-        handler.send_pieces(PIECE, PIECE, PIECE, pause=0.1)
-        handler.send_pieces_on(b"data: [DONE]\n\n")
+        waiting.wait(5)
+        handler.send_pieces(PIECE, PIECE)
+        answering.wait(5)
+        handler.send_pieces_on(PIECE + b"data: [DONE]\n\n")
+
+    def report(_, text):
+        told.append(text)
+        waiting.set()
+        if "2 tokens so far" in text:
+            answering.set()
 
     backend.fault = serve
     core = make_core({"backends": [litellm(backend)]})
-    core.call("ask_local_llama", {"prompt": "x"}, Call(lambda _, text: told.append(text)))
+    core.call("ask_local_llama", {"prompt": "x"}, Call(report))
     assert told[0] == "waiting for local-llama on litellm (loading or reading the prompt), 0 s"
     assert any("local-llama on litellm (answering, 2 tokens so far)" in text for text in told)
 
@@ -191,8 +198,12 @@ def test_waiting_for_a_place_is_reported_and_can_be_cancelled(make_core, backend
     thread = threading.Thread(target=hold)
     thread.start()
     assert backend.reached.wait(5)
-    waiting = Call(lambda _, text: told.append(text))
-    threading.Timer(0.2, waiting.cancel).start()
+
+    def report(_, text):
+        told.append(text)
+        threading.Timer(0, waiting.cancel).start()
+
+    waiting = Call(report)
     with pytest.raises(CallCancelled):
         core.call("ask_local_llama", {"prompt": "x"}, waiting)
     assert told[0] == "waiting for local-llama on litellm (waiting for a free place), 0 s"

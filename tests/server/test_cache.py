@@ -233,9 +233,13 @@ def test_a_process_that_writes_for_long_holds_up_a_look_up_not_at_all_and_an_ans
     answers.remember(key(1), "x")
     with closing(sqlite3.connect(tmp_path / cache.NAME, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
+        took = []
+        for _ in range(3):  # a busy machine may hold up one of them
+            started = time.monotonic()
+            assert answers.recall(key(1)) == "x"
+            took.append(time.monotonic() - started)
+        assert min(took) < 0.1
         started = time.monotonic()
-        assert answers.recall(key(1)) == "x"
-        assert time.monotonic() - started < 0.1
         answers.remember(key(2), "y")
         assert time.monotonic() - started < 2
     answers.remember(key(3), "z")

@@ -137,7 +137,7 @@ def test_each_start_has_another_key(core_of, model):
 
 
 def test_it_is_stopped_when_idle_and_started_again_for_the_next_call(core_of, model):
-    core = core_of(model.config(idle_seconds=0.2))
+    core = core_of(model.config(idle_seconds=0.5))
     asked(core)
     assert model.processes()
     assert model.is_gone()
@@ -146,8 +146,8 @@ def test_it_is_stopped_when_idle_and_started_again_for_the_next_call(core_of, mo
 
 
 def test_each_call_puts_its_end_off(core_of, model):
-    core = core_of(model.config(idle_seconds=0.6))
-    until = time.monotonic() + 1.5
+    core = core_of(model.config(idle_seconds=1))
+    until = time.monotonic() + 2
     while time.monotonic() < until:
         asked(core)
         time.sleep(0.1)

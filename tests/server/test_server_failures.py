@@ -83,7 +83,8 @@ def chat_failure(message: str, status: int = 400):
 def test_a_fault_becomes_an_error_that_names_it_and_says_what_to_do(ask, backend, fault, said):
     backend.fault = fault
     began = time.monotonic()
-    result = ask({"backends": [litellm(backend, timeout=0.5)]})
+    # Long for a fault that answers at once, however busy the machine.
+    result = ask({"backends": [litellm(backend, timeout=0.5 if "within" in said else 60)]})
     assert result.is_error
     assert said in result.text
     assert "o the task yourself" in result.text

@@ -1,5 +1,6 @@
 """The official SDK as judge: its client drives our server, and its server is the measure of our answers."""
 
+import threading
 import time
 from contextlib import asynccontextmanager
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import anyio
 import mcp_types as types
 import pytest
-from fake_backend import hang, litellm, slow
+from fake_backend import HANG_SECONDS, Handler, hang, litellm
 from mcp.client.client import Client
 from mcp.client.session import ClientSession
 from mcp.client.stdio import StdioServerParameters, stdio_client
@@ -103,11 +104,18 @@ def test_the_sdks_client_connects_in_every_way_it_has(parameters, mode):
 
 
 def test_the_sdks_client_sees_progress(parameters, backend):
-    backend.fault = slow(3.3)
+    told = threading.Event()
+
+    def answer_when_told(handler: Handler) -> None:
+        told.wait(HANG_SECONDS)
+        handler.send_completion(stream=True)
+
+    backend.fault = answer_when_told
     seen = []
 
     async def on_progress(progress: float, total: float | None, message: str | None) -> None:
         seen.append((progress, total, message))
+        told.set()
 
     async def main() -> None:
         async with Client(stdio_client(parameters)) as client:
@@ -125,8 +133,10 @@ def test_the_sdks_client_giving_up_closes_the_backends_request_and_ends_in_time(
 
     async def main() -> None:
         async with Client(stdio_client(parameters), mode=mode) as client:
-            with anyio.move_on_after(1):
-                await client.call_tool("ask_local_llama", {"prompt": "x"})
+            async with anyio.create_task_group() as calls:
+                calls.start_soon(client.call_tool, "ask_local_llama", {"prompt": "x"})
+                assert await anyio.to_thread.run_sync(backend.reached.wait, 20)
+                calls.cancel_scope.cancel()
             assert await anyio.to_thread.run_sync(backend.disconnected.wait, 3)
 
     began = time.monotonic()
