@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,6 +128,32 @@ def _guard(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_guard)
+
+
+class _SysInTurn:
+    """`sys` as the threading module sees it, on Python 3.11 while coverage traces.
+
+    There `sys.settrace` fails in a thread that calls it while another one is in it, and an audit hook such as
+    ours lets the other one run in its midst.
+    """
+
+    def __init__(self) -> None:
+        self._turn = threading.RLock()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(sys, name)
+
+    def settrace(self, hook: Callable[..., object]) -> None:
+        def install(frame, event, argument):
+            with self._turn:  # coverage's hook puts its real tracer into its own place
+                return hook(frame, event, argument)
+
+        with self._turn:
+            sys.settrace(install)
+
+
+if sys.version_info < (3, 12) and threading.gettrace() is not None:
+    threading._sys = _SysInTurn()
 
 
 def _stamp() -> dict[str, object]:
