@@ -184,12 +184,12 @@ def test_what_comes_out_always_fits_the_schema_as_the_caller_wrote_it(schema, va
 
 @given(values, values)
 def test_joining_the_data_of_two_parts_keeps_what_the_first_said(left, right):
-    joined = extract._joined(left, right)
+    joined = extract.joined(left, right)
     if isinstance(left, list) and isinstance(right, list):
         assert joined[: len(left)] == left
     elif not isinstance(left, dict) and left not in (None, ""):
         assert joined == left
-    assert extract._joined(None, right) == right
+    assert extract.joined(None, right) == right
 
 
 def test_an_answer_nested_beyond_all_bounds_is_no_answer():

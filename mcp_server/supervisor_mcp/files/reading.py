@@ -58,7 +58,7 @@ def read(root: Root, names: Sequence[str], path: str, *, max_bytes: int) -> Sour
         reason = f"has more than the limit of {max_bytes:,} bytes"
     if reason is None and not data.strip():
         reason = "is empty"
-    text = None if reason else _decoded(data)
+    text = None if reason else decoded(data)
     if text is None:
         return Skipped(path=path, reason=reason or "is binary")
     if reason := secret_scan.objection(text):
@@ -93,7 +93,7 @@ def _bytes(descriptor: int, max_bytes: int) -> bytes:
     return bytes(data)
 
 
-def _decoded(data: bytes) -> str | None:
+def decoded(data: bytes) -> str | None:
     """The text, None when it is none. What is not UTF-8 or UTF-16 is read as Windows-1252."""
     for mark, encoding in _MARKS:
         if data.startswith(mark):

@@ -87,18 +87,18 @@ def _validate(value: Any, schema: Mapping[str, Any]) -> None:
 def _merged(one: "OfFile[Any]", schema: Mapping[str, Any]) -> Any:
     data = one.values[0]
     for value in one.values[1:]:
-        data = _joined(data, value)
+        data = joined(data, value)
     if len(one.values) > 1:
         _validate(data, schema)
     return data
 
 
-def _joined(left: Any, right: Any) -> Any:
+def joined(left: Any, right: Any) -> Any:
     """What two parts of one file say: lists one after the other, of single values the first that is one."""
     if isinstance(left, dict) and isinstance(right, dict):
         return {
             **left,
-            **{name: _joined(left[name], value) if name in left else value for name, value in right.items()},
+            **{name: joined(left[name], value) if name in left else value for name, value in right.items()},
         }
     if isinstance(left, list) and isinstance(right, list):
         return [*left, *(value for value in right if value not in left)]
