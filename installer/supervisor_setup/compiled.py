@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from supervisor_setup import __version__, assets, files
-from supervisor_setup.config import Config, parse
+from supervisor_setup.config import Config, PipelineChoices, parse
 from supervisor_setup.layout import Layout
 from supervisor_setup.values import dataclass
 
@@ -70,7 +70,14 @@ def _kept(layout: Layout, key: str) -> Compiled | None:
         config: dict[str, Any] = body["config"]
         return Compiled(
             key,
-            Config(**{**config, "path": layout.config, "exclude": frozenset(config["exclude"])}),
+            Config(
+                **{
+                    **config,
+                    "path": layout.config,
+                    "exclude": frozenset(config["exclude"]),
+                    "pipeline": PipelineChoices(**config["pipeline"]),
+                }
+            ),
             {name: text.encode("utf-8") for name, text in body["agents"].items()},
             body["skill"].encode("utf-8"),
             kept=True,

@@ -15,6 +15,20 @@ DEFAULT_TIERS: Mapping[str, str] = {"fast": "haiku", "balanced": "sonnet", "deep
 
 
 @dataclass(frozen=True, slots=True)
+class PipelineChoices:
+    """The pipelines' part: whether the skill is installed, and what a run may cost and asks.
+
+    `budget_usd` bounds each run that the skill starts. `local_model` is the name in LiteLLM of the model that
+    reads, `model` the Claude model of scripts that are made from now on.
+    """
+
+    skill: bool = True
+    budget_usd: float = 5.0
+    local_model: str = "local-llama"
+    model: str = "claude-sonnet-5-5"
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """What the user wants installed.
 
@@ -28,6 +42,7 @@ class Config:
     exclude: frozenset[str] = frozenset()
     replace_explore: bool = False
     server: Mapping[str, Any] = field(default_factory=dict)
+    pipeline: PipelineChoices = field(default_factory=PipelineChoices)
 
     @property
     def server_name(self) -> str:
@@ -98,6 +113,7 @@ def parse(path: Path, data: bytes) -> Config:
         exclude=frozenset(agents.get("exclude", ())),
         replace_explore=agents.get("replace_explore", False),
         server=server,
+        pipeline=PipelineChoices(**(body.get("pipeline") or {})),
     )
     for agent, tier in config.agent_tiers.items():
         if tier not in config.tiers:

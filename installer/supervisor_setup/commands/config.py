@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 
 from supervisor_setup import backups, config, config_file, files, locks
 from supervisor_setup.errors import ConfigError, UserError
@@ -30,6 +31,7 @@ def show(layout: Layout) -> Result:
             "tiers": dict(found.agent_tiers),
         },
         **found.server,
+        "pipeline": asdict(found.pipeline),
     }
     return Result("config", {"path": str(layout.config), "config": effective})
 
