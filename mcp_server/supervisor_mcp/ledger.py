@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 NAME = "ledger.db"
 MAX_DAYS = 400
 MAX_ROWS = 200_000
+_VIEW = """CREATE VIEW calls AS
+    SELECT entries.*, tool, model, backend, outcome FROM entries JOIN kinds ON kinds.id = kind"""
 MIGRATIONS: Sequence[Migration] = (
     (
         # The names once each, and not with each call: half the size, and reports sort numbers.
@@ -44,8 +46,12 @@ MIGRATIONS: Sequence[Migration] = (
             cache_hits INTEGER NOT NULL
         )""",
         "CREATE INDEX entries_at ON entries (at)",
-        """CREATE VIEW calls AS
-            SELECT entries.*, tool, model, backend, outcome FROM entries JOIN kinds ON kinds.id = kind""",
+        _VIEW,
+    ),
+    (
+        "ALTER TABLE entries ADD COLUMN cost_micros INTEGER",
+        "DROP VIEW calls",  # its * was written out when it was made
+        _VIEW,
     ),
 )
 _PRUNED_EVERY = 1000
@@ -59,7 +65,8 @@ class Entry(Record):
     `at` is in seconds since 1970, UTC. `outcome` is ok, cancelled, or the kind of the failure. `model` is
     what the backend calls it; both are empty where none was asked. `prompts` is how many prompts were
     answered by a model; the tokens are None where no backend told them. `kept_out_bytes` is how much of what
-    was read did not enter Claude's context; `cache_hits` are the answers that the cache had.
+    was read did not enter Claude's context; `cache_hits` are the answers that the cache had. `cost_micros` is
+    what the call cost in millionths of a dollar; None where models cost nothing, or their price is not known.
     """
 
     tool: str
@@ -73,6 +80,7 @@ class Entry(Record):
     answer_tokens: int | None = None
     kept_out_bytes: int = 0
     cache_hits: int = 0
+    cost_micros: int | None = None
 
 
 class Ledger:

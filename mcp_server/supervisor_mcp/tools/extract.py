@@ -29,15 +29,10 @@ def serve(bench: Bench, asker: Asker, material: Material, given: Mapping[str, An
         CallCancelled: The client cancelled.
     """
     schema = given["schema"]
-    form = Form(
-        task=(
-            "Take from the text above what this JSON Schema describes, and nothing that is not in it. "
-            f"Answer with the JSON alone.\n{json.dumps(schema, ensure_ascii=False)}"
-        ),
-        max_tokens=min(bench.tool.max_output_tokens, asker.context_tokens // 3),
-        schema=schema,
+    max_tokens = min(bench.tool.max_output_tokens, asker.context_tokens // 3)
+    answers = survey.ask_all(
+        bench, asker, material.files, form(schema, max_tokens), partial(_value, schema=schema)
     )
-    answers = survey.ask_all(bench, asker, material.files, form, partial(_value, schema=schema))
     records, merged = [], []
     for one in answers:
         if not one.values or one.failed:
@@ -61,6 +56,18 @@ def serve(bench: Bench, asker: Asker, material: Material, given: Mapping[str, An
     read = sum(one.bytes_read for one in answers if one.values)
     said = "\n".join([*notes, *([failed] if failed else [])])
     return Outcome.of(["\n".join(records), said], bytes_read=read, is_error=not records)
+
+
+def form(schema: Mapping[str, Any], max_tokens: int) -> Form:
+    """What is asked about each chunk."""
+    return Form(
+        task=(
+            "Take from the text above what this JSON Schema describes, and nothing that is not in it. "
+            f"Answer with the JSON alone.\n{json.dumps(schema, ensure_ascii=False)}"
+        ),
+        max_tokens=max_tokens,
+        schema=schema,
+    )
 
 
 def _value(said: Said, _chunk: Chunk, *, schema: Mapping[str, Any]) -> Any:

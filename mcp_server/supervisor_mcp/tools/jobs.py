@@ -11,8 +11,10 @@ from supervisor_mcp.delegation import AllFailed
 Job = TypeVar("Job")
 Value = TypeVar("Value")
 
-# The same for every job that follows, so they are not begun.
-_HOPELESS = frozenset({Kind.UNREACHABLE, Kind.KEY, Kind.MODEL, Kind.CLOUD})
+HOPELESS = frozenset({Kind.UNREACHABLE, Kind.KEY, Kind.MODEL, Kind.CLOUD})
+"""The same for every job that follows, so they are not begun."""
+OF_THE_TEXT = frozenset({Kind.CONTEXT, Kind.EMPTY, Kind.REPEATS})
+"""Failures that are the text's and not the server's."""
 MAX_FAILURES_IN_A_ROW = 4
 """Failures of a server that answers, such as time-outs, without an answer in between."""
 
@@ -103,13 +105,9 @@ class Jobs(Generic[Job, Value]):
 
     def _count(self, error: AllFailed) -> None:
         kinds = {attempt.failure.kind for attempt in error.attempts}
-        if kinds <= _HOPELESS:
+        if kinds <= HOPELESS:
             self._stopped = error
-        elif not kinds & {
-            Kind.CONTEXT,
-            Kind.EMPTY,
-            Kind.REPEATS,
-        }:  # which are the text's and not the server's
+        elif not kinds & OF_THE_TEXT:
             self._in_a_row += 1
             if self._in_a_row >= MAX_FAILURES_IN_A_ROW:
                 self._stopped = error
