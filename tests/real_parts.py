@@ -3,9 +3,10 @@
     python tests/real_parts.py
 
 Two versions of the Claude Code client, the LiteLLM proxy, llama.cpp's server and a small model, MCP's
-conformance suite and its Inspector go into `SUPERVISOR_TEST_CACHE` (default: supervisor-setup-tests in the
-user's cache folder). Only what is missing or incomplete is built; a second run needs no network and ends at
-once. Needed: Python with venv, Node.js with npm, a C++ compiler and make; cmake comes by itself.
+conformance suite and its Inspector, and uv go into `SUPERVISOR_TEST_CACHE` (default: supervisor-setup-tests
+in the user's cache folder). Only what is missing or incomplete is built; a second run needs no network and
+ends at once. Needed: Python with venv, Node.js with npm, a C++ compiler and make; cmake comes by itself.
+PostgreSQL is the machine's; where there is none, root gets Debian's package.
 """
 
 import fcntl
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from real_part import Log, Part, PartError
+from real_pipeline_parts import POSTGRESQL, UV, postgresql_programs
 
 CLIENT_VERSIONS = ("2.1.197", "2.1.330")
 HINT = "hint: python tests/real_parts.py"
@@ -92,6 +94,21 @@ class RealParts:
     def inspector(self) -> Path:
         """The Inspector's script, for `node`."""
         return self.root / "inspector" / "node_modules" / ".bin" / "mcp-inspector"
+
+    @property
+    def postgresql(self) -> Path:
+        """The folder of PostgreSQL's programs."""
+        return postgresql_programs()
+
+    @property
+    def uv(self) -> Path:
+        """uv's program."""
+        return self.root / "uv" / "bin" / "uv"
+
+    @property
+    def wheels(self) -> Path:
+        """The folder of wheels from which uv makes a pipeline's environment without a network."""
+        return self.root / "uv" / "wheels"
 
     @property
     def _site_packages(self) -> Path:
@@ -254,6 +271,8 @@ PARTS = (
     _NODE_PART,  # before what runs on it
     _mcp_tool_part("conformance", _CONFORMANCE, lambda parts: parts.conformance),
     _mcp_tool_part("inspector", _INSPECTOR, lambda parts: parts.inspector),
+    POSTGRESQL,
+    UV,
 )
 
 

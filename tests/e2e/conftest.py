@@ -34,7 +34,8 @@ from real_parts import CLIENT_VERSIONS, HINT, RealParts
 from .claude import Claude
 from .desk import Desk, desk_at
 from .facts import FACTS, ClientFacts
-from .stack import Stack, running_stack
+from .postgres import Postgres, running_postgres
+from .stack import Stack, running_stack, tail
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -73,6 +74,14 @@ def stack(parts: RealParts, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield running
 
 
+@pytest.fixture(scope="session")
+def postgres(parts: RealParts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """PostgreSQL, one for the whole run; `postgres.fresh()` is the URL of an empty database."""
+    _require(parts, "postgresql")
+    with running_postgres(parts, tmp_path_factory.mktemp("postgres")) as running:
+        yield running
+
+
 @pytest.fixture
 def desk(client: Claude, tmp_path: Path) -> Iterator[Desk]:
     """A fresh home, the client, and a Messages API to script; `tmp_path / "home"` is the HOME."""
@@ -97,4 +106,6 @@ def pytest_runtest_makereport(
             report.sections.append(("on the wire", value.api.summary()))
         elif isinstance(value, Stack):
             report.sections.extend(value.log_tails().items())
+        elif isinstance(value, Postgres):
+            report.sections.append(("postgres", tail(value.log)))
     return report

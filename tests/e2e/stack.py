@@ -46,7 +46,7 @@ class Stack:
 
     def log_tails(self) -> dict[str, str]:
         """The last words of each server, for a failed test's report."""
-        return {log.name: _tail(log) for log in self.logs}
+        return {log.name: tail(log) for log in self.logs}
 
 
 class StackError(Exception):
@@ -67,7 +67,7 @@ def complete(litellm_url: str, key: str, prompt: str, *, model: str) -> str:
 def running_stack(parts: RealParts, folder: Path) -> Iterator[Stack]:
     """Start both servers on free loopback ports, with logs and a HOME in `folder`; stop them at the end."""
     with ExitStack() as servers:
-        yield _with_retries(lambda attempt, started: _start(parts, attempt, started), folder, servers)
+        yield with_retries(lambda attempt, started: _start(parts, attempt, started), folder, servers)
 
 
 @contextmanager
@@ -77,15 +77,17 @@ def running_litellm(
     """Start a LiteLLM of its own on `config`, with `env` in its environment; gives its url."""
 
     def start(attempt: Path, servers: ExitStack) -> str:
-        _, port = _free_ports()
+        _, port = free_ports()
         log = attempt / "litellm.log"
         command = _litellm_command(parts, config, port)
-        process = servers.enter_context(_server(command, log, {**_environment(attempt), **(env or {})}))
+        process = servers.enter_context(
+            running_server(command, log, {**_environment(attempt), **(env or {})})
+        )
         _wait_until_ready(f"http://127.0.0.1:{port}/health/readiness", process, log)
         return f"http://127.0.0.1:{port}"
 
     with ExitStack() as servers:
-        yield _with_retries(start, folder, servers)
+        yield with_retries(start, folder, servers)
 
 
 @contextmanager
@@ -93,21 +95,21 @@ def running_llama(parts: RealParts, folder: Path, *, context_tokens: int) -> Ite
     """Start a llama.cpp of its own with a context of that size; gives its url."""
 
     def start(attempt: Path, servers: ExitStack) -> str:
-        port, _ = _free_ports()
+        port, _ = free_ports()
         log = attempt / "llama-server.log"
         # One thread: two wait for each other at every step, for seconds where the machine does other work.
         small = ("--ctx-size", str(context_tokens), "--parallel", "1", "--threads", "1")
         options = (*_llama_options(port), *small)
         command = [str(parts.llama_server), "--model", str(_quick_model(parts, attempt)), *options]
-        process = servers.enter_context(_server(command, log, _environment(attempt)))
+        process = servers.enter_context(running_server(command, log, _environment(attempt)))
         _wait_until_ready(f"http://127.0.0.1:{port}/health", process, log)
         return f"http://127.0.0.1:{port}"
 
     with ExitStack() as servers:
-        yield _with_retries(start, folder, servers)
+        yield with_retries(start, folder, servers)
 
 
-def _with_retries(start: Callable[[Path, ExitStack], _Started], folder: Path, servers: ExitStack) -> _Started:
+def with_retries(start: Callable[[Path, ExitStack], _Started], folder: Path, servers: ExitStack) -> _Started:
     """A free port can be taken before its server binds it, so a failed start is tried again on others."""
     for attempt in range(1, _START_TRIES + 1):
         attempt_folder = folder / f"attempt-{attempt}"
@@ -125,7 +127,7 @@ def _with_retries(start: Callable[[Path, ExitStack], _Started], folder: Path, se
 
 
 def _start(parts: RealParts, folder: Path, servers: ExitStack) -> Stack:
-    llama_port, litellm_port = _free_ports()
+    llama_port, litellm_port = free_ports()
     stack = Stack(
         litellm_url=f"http://127.0.0.1:{litellm_port}",
         llama_url=f"http://127.0.0.1:{llama_port}",
@@ -139,7 +141,7 @@ def _start(parts: RealParts, folder: Path, servers: ExitStack) -> Stack:
     llama = [str(parts.llama_server), "--model", model, *_llama_options(llama_port)]
     litellm = _litellm_command(parts, config, litellm_port)
     processes = [
-        servers.enter_context(_server(command, log, env))
+        servers.enter_context(running_server(command, log, env))
         for command, log in zip((llama, litellm), stack.logs, strict=True)
     ]
     _wait_until_ready(f"{stack.llama_url}/health", processes[0], stack.logs[0])
@@ -197,7 +199,9 @@ def _litellm_config(stack: Stack) -> Mapping[str, Any]:
 
 
 @contextmanager
-def _server(command: list[str], log: Path, env: Mapping[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+def running_server(
+    command: list[str], log: Path, env: Mapping[str, str]
+) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a server that ends with this block, or with this process if that is killed."""
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -226,13 +230,13 @@ def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]", log: Path) -
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise StackError(f"{log.name}: the server exited {process.returncode}\n{_tail(log)}")
+            raise StackError(f"{log.name}: the server exited {process.returncode}\n{tail(log)}")
         try:
             with _direct().open(url, timeout=5):
                 return
         except (OSError, urllib.error.URLError):
             time.sleep(_POLL_S)
-    raise StackError(f"{log.name}: not ready after {_START_S:.0f} s\n{_tail(log)}")
+    raise StackError(f"{log.name}: not ready after {_START_S:.0f} s\n{tail(log)}")
 
 
 def _direct() -> urllib.request.OpenerDirector:
@@ -240,12 +244,14 @@ def _direct() -> urllib.request.OpenerDirector:
     return urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def _free_ports() -> tuple[int, int]:
+def free_ports() -> tuple[int, int]:
+    """Two ports of the loopback on which nothing listened a moment ago."""
     with socket.socket() as one, socket.socket() as other:
         one.bind(("127.0.0.1", 0))
         other.bind(("127.0.0.1", 0))
         return one.getsockname()[1], other.getsockname()[1]
 
 
-def _tail(log: Path) -> str:
+def tail(log: Path) -> str:
+    """The end of a log."""
     return log.read_text(encoding="utf-8", errors="replace")[-_LOG_TAIL_CHARS:]
