@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from supervisor_setup import __version__, cli_config, edge
+from supervisor_setup import __version__, cli_config, cli_new, edge
 from supervisor_setup.errors import Exit, UsageError, UserError
 from supervisor_setup.values import dataclass
 
@@ -356,6 +356,7 @@ def embedded(shell: Shell, /, *, remove: bool, yes: bool) -> None:
 
 
 cli.add_command(cli_config.config)
+cli.add_command(cli_new.new)
 
 
 def run(arguments: list[str]) -> int:

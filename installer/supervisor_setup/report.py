@@ -368,6 +368,12 @@ def _usage(data: Mapping[str, Any], home: Path) -> Iterator[str]:
     return usage_text.lines(data, home)
 
 
+def _new(data: Mapping[str, Any], home: Path) -> Iterator[str]:
+    from supervisor_setup import new_text  # likewise
+
+    return new_text.lines(data, home)
+
+
 _RENDERERS: Mapping[str, Callable[[Mapping[str, Any], Path], Iterator[str]]] = {
     "install": _install,
     "uninstall": _uninstall,
@@ -381,4 +387,5 @@ _RENDERERS: Mapping[str, Callable[[Mapping[str, Any], Path], Iterator[str]]] = {
     "usage": _usage,
     "service": _service,
     "embedded": _embedded,
+    "new": _new,
 }

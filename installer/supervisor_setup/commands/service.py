@@ -1,7 +1,6 @@
 """`service`: a systemd unit for the machine whose models others use."""
 
 import getpass
-import re
 from pathlib import Path
 
 from supervisor_setup import assets, compiled, render
@@ -9,6 +8,7 @@ from supervisor_setup.desired import server_command
 from supervisor_setup.errors import UsageError, UserError
 from supervisor_setup.layout import Layout
 from supervisor_setup.result import Result
+from supervisor_setup.unit_text import value, word
 from supervisor_setup.values import dataclass
 
 _PRIVATE = (".ssh", ".gnupg", ".aws", ".claude", ".claude.json", ".netrc")
@@ -42,20 +42,20 @@ def unit(layout: Layout, choices: Choices) -> Result:
             hint="install supervisor-setup into /opt and call it from there, or name a user: --user NAME",
         )
     command = [
-        _word(str(program)),
-        *("--http", _word(choices.listen)),
-        *(word for name in choices.names for word in ("--allow-host", _word(name))),
-        *("--config", "%d/config.yaml" if dynamic else _word(str(layout.config))),
+        word(str(program)),
+        *("--http", word(choices.listen)),
+        *(part for name in choices.names for part in ("--allow-host", word(name))),
+        *("--config", "%d/config.yaml" if dynamic else word(str(layout.config))),
         *("--state", _STATE),
     ]
     text = render.render_template(
         assets.templates() / "systemd" / "supervisor-mcp.service.j2",
         command=command,
-        config_credential=_value(f"config.yaml:{layout.config}"),
+        config_credential=value(f"config.yaml:{layout.config}"),
         keys=sorted({one["api_key"]["env"] for one in config.backends if "env" in one.get("api_key", {})}),
-        private=[] if dynamic else [_value(f"-{layout.home / name}") for name in _PRIVATE],
-        roots=[_value(f"-{_absolute(root, layout.home)}") for root in config.server["files"]["roots"]],
-        user=None if dynamic else _value(user),
+        private=[] if dynamic else [value(f"-{layout.home / name}") for name in _PRIVATE],
+        roots=[value(f"-{_absolute(root, layout.home)}") for root in config.server["files"]["roots"]],
+        user=None if dynamic else value(user),
     )
     return Result("service", {"unit": text.decode("utf-8")})
 
@@ -74,17 +74,3 @@ def _checked(choices: Choices) -> None:
 
 def _absolute(root: str, home: Path) -> str:
     return f"{home}/{root[2:]}" if root.startswith("~/") else root
-
-
-def _word(text: str) -> str:
-    """A word of a command line in a unit, where `$` begins a variable."""
-    return _value(text.replace("$", "$$"))
-
-
-def _value(text: str) -> str:
-    """A text of its own in a unit: `%` begins a specifier, and what is no plain word is quoted."""
-    text = text.replace("%", "%%")
-    if re.fullmatch(r"[A-Za-z0-9_@%+=:,./$\[\]~-]+", text):
-        return text
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(letter if letter >= " " else f"\\x{ord(letter):02x}" for letter in escaped) + '"'
