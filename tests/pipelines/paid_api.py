@@ -55,7 +55,8 @@ class Asked:
     @property
     def key(self) -> str:
         """Equal for equal requests."""
-        return hashlib.sha256(json.dumps(self.body, sort_keys=True).encode()).hexdigest()
+        text = json.dumps(self.body, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
     @property
     def prompt(self) -> str:
@@ -82,13 +83,13 @@ class PaidApi:
     counted: list[Json] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
     """Requests by method and path, ids left out: `POST /v1/messages/batches`."""
+    in_flight: int = 0
     most_in_flight: int = 0
     batches: Batches = field(init=False)
     _next: deque[Behaviour] = field(default_factory=deque)
     _hooks: dict[tuple[str, str], Callable[[], None]] = field(default_factory=dict)
     _prefixes: set[str] = field(default_factory=set)
     _made: int = 0
-    _in_flight: int = 0
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _server: "_Server | None" = None
 
@@ -143,9 +144,7 @@ class PaidApi:
     def wait_in_flight(self, n: int, seconds: float = 30.0) -> None:
         """Wait until `n` requests for a message are being answered."""
         with self._changed:
-            assert self._changed.wait_for(lambda: self._in_flight >= n, seconds), (
-                f"{self._in_flight} in flight"
-            )
+            assert self._changed.wait_for(lambda: self.in_flight >= n, seconds), f"{self.in_flight} in flight"
 
     def wait_asked(self, n: int, seconds: float = 30.0) -> None:
         """Wait until `n` requests for a message have come in all."""
@@ -164,8 +163,8 @@ class PaidApi:
         with self._changed:
             asked.behaviour = self._refusal(body) or (self._next.popleft() if self._next else GOOD)
             self.asked.append(asked)
-            self._in_flight += 1
-            self.most_in_flight = max(self.most_in_flight, self._in_flight)
+            self.in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self.in_flight)
             self._changed.notify_all()
         if asked.behaviour is GOOD:
             asked.behaviour = self.behave(asked) or GOOD
@@ -181,7 +180,7 @@ class PaidApi:
     def end(self) -> None:
         """A request for a message is over."""
         with self._changed:
-            self._in_flight -= 1
+            self.in_flight -= 1
             self._changed.notify_all()
 
     def _refusal(self, body: Json) -> Behaviour | None:
