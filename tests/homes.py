@@ -40,6 +40,11 @@ class Home:
     def json(self, path: Path) -> dict:
         return json.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
 
+    def allowed(self, start: str = "", path: Path | None = None) -> list[str]:
+        """The permission rules that begin with `start`, in settings.json or in another file."""
+        rules = self.json(path or self.settings).get("permissions", {}).get("allow", [])
+        return [rule for rule in rules if rule.startswith(start)]
+
     def files(self) -> dict[str, bytes]:
         """Every file of the user's: all but our own state and config folders."""
         own = (".config/", ".local/")

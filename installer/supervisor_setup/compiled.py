@@ -15,10 +15,25 @@ from supervisor_setup.config import Config, PipelineChoices, parse
 from supervisor_setup.layout import Layout
 from supervisor_setup.values import dataclass
 
+_COMMAND = "%COMMAND%"
+"""Where the manual of the pipelines' skill names its command, which differs between scopes."""
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSkill:
+    """The files of the skill `document-pipeline`, but for the command that its manual names."""
+
+    text: str
+    script: bytes
+
+    def manual(self, command: str) -> bytes:
+        """SKILL.md with the command by which its script is started."""
+        return self.text.replace(_COMMAND, command).encode("utf-8")
+
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """The config in force, each agent's file name and content, and the skill.
+    """The config in force, each agent's file name and content, and the skills.
 
     `kept` tells that it was read back, not worked out.
     """
@@ -27,6 +42,7 @@ class Compiled:
     config: Config
     agents: Mapping[str, bytes]
     skill: bytes
+    pipeline: PipelineSkill
     kept: bool = False
 
 
@@ -58,6 +74,7 @@ def keep(layout: Layout, compiled: Compiled) -> None:
         "config": {**config, "path": str(compiled.config.path), "exclude": sorted(compiled.config.exclude)},
         "agents": {name: content.decode("utf-8") for name, content in compiled.agents.items()},
         "skill": compiled.skill.decode("utf-8"),
+        "pipeline": {"text": compiled.pipeline.text, "script": compiled.pipeline.script.decode("utf-8")},
     }
     files.write_private(layout.compiled, json.dumps(body).encode("ascii"))
 
@@ -80,6 +97,7 @@ def _kept(layout: Layout, key: str) -> Compiled | None:
             ),
             {name: text.encode("utf-8") for name, text in body["agents"].items()},
             body["skill"].encode("utf-8"),
+            PipelineSkill(body["pipeline"]["text"], body["pipeline"]["script"].encode("utf-8")),
             kept=True,
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -110,7 +128,19 @@ def rendered(config: Config) -> tuple[Mapping[str, bytes], bytes]:
 def _worked_out(layout: Layout, data: bytes | None, key: str) -> Compiled:
     config = parse(layout.config, data or b"")
     agents, skill = rendered(config)
-    return Compiled(key, config, agents, skill)
+    return Compiled(key, config, agents, skill, _pipeline_skill(config))
+
+
+def _pipeline_skill(config: Config) -> PipelineSkill:
+    from supervisor_setup import pipeline_scripts, render
+
+    manual = render.render_template(
+        assets.templates() / "skills" / "document-pipeline" / "SKILL.md.j2",
+        command=_COMMAND,
+        budget=f"{config.pipeline.budget_usd:g}",
+    )
+    script = pipeline_scripts.skill_script(model=config.pipeline.model, config=config.path)
+    return PipelineSkill(manual.decode("utf-8"), script)
 
 
 def compile_key(data: bytes | None) -> str:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from supervisor_setup import pipeline_skill
 from supervisor_setup.artefacts import Artefact, Group, entry_artefact, file_artefact, item_artefact
 from supervisor_setup.compiled import Compiled
 from supervisor_setup.config import Config
@@ -46,12 +47,17 @@ def desired(compiled: Compiled, layout: Layout, scope: Scope, options: Options) 
     if Group.SKILLS in options.groups:
         skill = scope.skills / "delegation" / "SKILL.md"
         wanted.append(file_artefact(Group.SKILLS, skill, compiled.skill))
+    pipelines = config.pipeline.skill and Group.SKILLS in options.groups and not pipeline_skill.missing()
+    if pipelines:
+        wanted += pipeline_skill.files(compiled, scope)
     if Group.MCP in options.groups:
         wanted += _server(config, layout, scope, options.mcp_target)
     if Group.PERMISSIONS in options.groups:
         # Without the rule a call in `-p` mode fails with "Claude requested permissions to use …".
         rule = f"mcp__{config.server_name}"
         wanted.append(item_artefact(Group.PERMISSIONS, scope.settings, ("permissions", "allow"), rule))
+        if pipelines:
+            wanted += pipeline_skill.rules(scope)
     return tuple(wanted)
 
 

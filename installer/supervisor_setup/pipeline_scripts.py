@@ -3,6 +3,7 @@
 import json
 import re
 from enum import StrEnum
+from pathlib import Path
 
 from supervisor_setup import assets, render
 
@@ -23,15 +24,16 @@ def own_script(kind: Kind, *, name: str, model: str, file_name: str, requirement
     # It stands inside a docstring, which an odd name could end.
     shown = file_name if re.fullmatch(r"[\w.-]+", file_name) else "SCRIPT.py"
     return _script(
-        kind, name=name, model=model, command=f"uv run {shown}", requirement=requirement, guarded=False
+        kind, name=name, model=model, command=f"uv run {shown}", requirement=requirement, config=None
     )
 
 
-def skill_script(*, model: str) -> bytes:
-    """The script of the skill, which the permission rule lets run: started by this installation's Python."""
-    return _script(
-        Kind.ANALYZE, name="document-pipeline", model=model, command="", requirement=None, guarded=True
-    )
+def skill_script(*, model: str, config: Path) -> bytes:
+    """The script of the skill, which a permission rule lets run: started by this installation's Python.
+
+    `config` is the config.yaml whose bounds hold for it.
+    """
+    return _script(Kind.ANALYZE, name="document-pipeline", model=model, requirement=None, config=config)
 
 
 def pipeline_name(stem: str) -> str:
@@ -39,10 +41,11 @@ def pipeline_name(stem: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-") or "pipeline"
 
 
-def _script(kind: Kind, *, requirement: str | None, **values: object) -> bytes:
+def _script(kind: Kind, *, requirement: str | None, config: Path | None, **values: object) -> bytes:
     return render.render_template(
         assets.templates() / "pipelines" / f"{kind}.py.j2",
         # JSON's quoting is TOML's, as long as nothing is written as \u pairs.
         requirement=None if requirement is None else json.dumps(requirement, ensure_ascii=False),
+        config=None if config is None else repr(str(config)),
         **values,
     )

@@ -32,7 +32,7 @@ def test_an_empty_home_gets_agents_server_skill_and_permission(cli, home):
     assert sorted(path.stem for path in home.agents.iterdir()) == AGENTS
     entry = home.json(home.client)["mcpServers"]["local-models"]
     assert home.json(home.settings)["mcpServers"]["local-models"] == entry
-    assert home.json(home.settings)["permissions"]["allow"] == ["mcp__local-models"]
+    assert home.allowed("mcp__") == ["mcp__local-models"]
     assert (home.path / ".claude/skills/delegation/SKILL.md").is_file()
 
 
@@ -87,7 +87,7 @@ def test_the_users_own_servers_and_rules_stay(cli, home):
     home.write(home.settings, json.dumps({"permissions": {"allow": ["Read"]}}))
     cli("install", "--yes")
     assert home.json(home.client)["mcpServers"]["mine"] == {"command": "x"}
-    assert home.json(home.settings)["permissions"]["allow"] == ["Read", "mcp__local-models"]
+    assert home.allowed()[:2] == ["Read", "mcp__local-models"]
     cli("uninstall", "--yes")
     assert home.json(home.client) == {"mcpServers": {"mine": {"command": "x"}}, "theme": "dark"}
     assert home.json(home.settings) == {"permissions": {"allow": ["Read"]}}
@@ -299,7 +299,7 @@ def test_project_scope_writes_into_the_project_from_any_subfolder(cli, home, tmp
     cli("install", "--yes", "--scope", "project")
     assert "local-models" in home.json(project / ".mcp.json")["mcpServers"]
     assert (project / ".claude" / "agents" / "explorer.md").is_file()
-    assert home.json(project / ".claude" / "settings.json")["permissions"]["allow"] == ["mcp__local-models"]
+    assert home.allowed("mcp__", project / ".claude" / "settings.json") == ["mcp__local-models"]
     assert not home.client.exists()
     cli("uninstall", "--yes", "--scope", "project")
     assert sorted(path.name for path in project.iterdir()) == [".git", "src"]
@@ -368,7 +368,7 @@ def test_another_server_name_leaves_no_trace_of_the_first(cli, home):
     home.write(home.config, "server: {name: my-models}")
     cli("install", "--yes")
     assert list(home.json(home.client)["mcpServers"]) == ["my-models"]
-    assert home.json(home.settings)["permissions"]["allow"] == ["mcp__my-models"]
+    assert home.allowed("mcp__") == ["mcp__my-models"]
     cli("uninstall", "--yes")
     assert home.files() == {".claude.json": b'{"theme": "dark"}'}
 

@@ -20,7 +20,7 @@ def test_its_address_takes_the_place_of_the_command(cli, home, monkeypatch):
     ran = cli("--json", "install", "--yes", "--server-url", URL)
     assert entry(home) == ENTRY
     assert home.json(home.settings)["mcpServers"]["local-models"] == ENTRY
-    assert home.json(home.settings)["permissions"]["allow"] == ["mcp__local-models"]
+    assert home.allowed("mcp__") == ["mcp__local-models"]
     assert ran.json["server_url"] == URL
     assert ran.json["backends"] == []  # they are that server's business
     for path in home.path.rglob("*"):

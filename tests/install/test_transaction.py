@@ -120,9 +120,9 @@ def test_an_interrupted_uninstall_is_finished_by_the_next(cli, home):
     body = {"schema_version": 1, "after": nothing, "temps": []}
     store.journal_path.write_text(json.dumps(body), encoding="utf-8")
     (home.agents / "explorer.md").unlink()
-    assert len(manifest.records) == 15
+    assert len(manifest.records) == 19
     ran = cli("--json", "uninstall", "--yes")
-    assert len(ran.json["operations"]) == 14
+    assert len(ran.json["operations"]) == 18
     assert home.files() == {}
 
 
