@@ -18,6 +18,7 @@ FAMILIES = {
     "policy": "what Anthropic's terms do not allow, and what bills a subscriber by accident",
     "server": "every MCP server that is configured, ours among them",
     "backend": "the servers of your local models",
+    "pipeline": "pipelines over many documents",
     "client": "Claude Code itself",
 }
 _REACH = {Reach.LOCAL: "not with `--offline`", Reach.DEEP: "only with `--deep`"}

@@ -5,6 +5,7 @@ from supervisor_setup.checks import (
     config,
     drift,
     installed_agents,
+    pipelines,
     policy,
     server,
     settings,
@@ -38,5 +39,6 @@ CHECKS: tuple[Check, ...] = (
     *policy.CHECKS,
     *server.CHECKS,
     *_BACKEND,
+    *pipelines.CHECKS,
     *client.CHECKS,
 )

@@ -1,0 +1,56 @@
+"""Pipelines over many documents: is what they need installed?"""
+
+import shlex
+from collections.abc import Iterator
+
+from supervisor_setup import pipeline_skill
+from supervisor_setup.checks.check import Check
+from supervisor_setup.checks.world import World
+from supervisor_setup.errors import UserError
+from supervisor_setup.findings import Finding, Status
+
+EXTRA_CHECK = "pipeline.extra"
+
+
+def extra(world: World) -> Iterator[Finding]:
+    """The extra `orchestrate` is not installed, so there are no pipelines over many documents.
+
+    Claude Code has no skill `document-pipeline` then, and scripts of your own only run by `uv run`. Where
+    the skill was installed before, its script cannot start any more.
+
+    Mend: install the extra where supervisor-setup is, then `install`; or set `pipeline.skill` to false in
+    config.yaml when you do not want the skill.
+    """
+    if isinstance(world.config, UserError) or not world.config.pipeline.skill:
+        return
+    missing = ", ".join(pipeline_skill.missing())
+    if not missing:
+        yield Finding(EXTRA_CHECK, Status.OK, f"the extra `{pipeline_skill.EXTRA}` is installed")
+        return
+    installed = _is_installed(world)
+    what = "the skill document-pipeline cannot run" if installed else "Claude has no document-pipeline"
+    yield Finding(
+        EXTRA_CHECK,
+        Status.WARNING if installed else Status.INFO,
+        f"the extra `{pipeline_skill.EXTRA}` is not installed ({missing} missing): {what}",
+        hint=f"{_pip_install()} && {world.layout.command} install; "
+        f"or: {world.layout.command} config set pipeline.skill false",
+    )
+
+
+def _is_installed(world: World) -> bool:
+    return any(
+        record.address.path.parent.name == pipeline_skill.NAME
+        for where in world.installed
+        if not isinstance(where.manifest, UserError)
+        for record in where.manifest.records.values()
+    )
+
+
+def _pip_install() -> str:
+    from supervisor_setup.requirement import requirement  # 20 ms, where something is missing
+
+    return shlex.join((str(pipeline_skill.python()), "-m", "pip", "install", requirement()))
+
+
+CHECKS = (Check(EXTRA_CHECK, extra),)
