@@ -225,7 +225,7 @@ class Claude:
                 f"{self.url}: {what} (HTTP {status}: {said})",
                 hint=f"export {KEY_VARIABLE}=…  # a key of https://platform.claude.com/settings/keys",
             )
-        if status == 404:
+        if status == 404 and model:
             return RunStopped(
                 f"{self.url}: has no model {model} (HTTP 404: {said})", hint="--model claude-sonnet-5-5"
             )
@@ -233,6 +233,8 @@ class Claude:
             wait = _seconds(error.response.headers.get("retry-after"))
             reason = f"{self.url}: failed with HTTP {status}: {said}"
             return Unanswered(reason, Why.BUSY if status in (429, 529) else Why.FAULT, wait_seconds=wait)
+        if status == 404:
+            return RunStopped(f"{self.url}: HTTP 404: {said}", hint=f"unset {URL_VARIABLE}")
         return StepFailure(f"the API does not take it (HTTP {status}: {said})")
 
 

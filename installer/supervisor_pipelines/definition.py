@@ -11,6 +11,8 @@ from pydantic import BaseModel
 Facts = TypeVar("Facts", bound=BaseModel)
 Answer = TypeVar("Answer", bound=BaseModel)
 
+# The generic ones have no slots: Python 3.11 cannot make `Extract[Facts](…)` of a frozen class with slots.
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -21,7 +23,7 @@ class Document:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Extract(Generic[Facts]):
     """The local step: a local model reads the document and fills `answer`, whose JSON Schema it cannot leave.
 
@@ -37,7 +39,7 @@ class Extract(Generic[Facts]):
     merge: Callable[[Sequence[Facts]], Facts] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ask(Generic[Facts, Answer]):
     """The paid step for each document: Claude answers `prompt` in the form of `answer`.
 
@@ -53,7 +55,7 @@ class Ask(Generic[Facts, Answer]):
     max_tokens: int = 2048
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Digest(Generic[Facts, Answer]):
     """The paid step over all documents: Claude makes one `answer` of all facts.
 
@@ -69,7 +71,7 @@ class Digest(Generic[Facts, Answer]):
     prompt_tokens: int = 100_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pipeline(Generic[Facts, Answer]):
     """A local step for each document, then at most one paid step: for each (`ask`) or over all (`digest`).
 

@@ -47,7 +47,7 @@ _SECOND_TEMPERATURE = 0.5
 _FILES = Files()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LocalAnswer(Generic[Facts]):
     """What was extracted, and what it took; tokens are None where the server does not tell."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -52,6 +52,7 @@ reservations = Table(
     Column("id", String(32), nullable=False),
     Column("run_id", Text, nullable=False),
     Column("holder", Text, nullable=False),  # an executor, or a batch
+    Column("model", Text, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("amount", BigInteger, nullable=False),
     Index("reservations_by_run", "run_id"),
@@ -94,23 +95,22 @@ class Money:
 
 
 @dataclass(frozen=True, slots=True)
-class Reservation:
-    """The right to make one request, at the highest price that it may have."""
+class Wanted:
+    """A request that is to be made, by its key, and the highest price that it may have."""
 
-    id: str
     key: str
-    run_id: str
+    model: str
     attempt: int
     amount: int
 
 
 @dataclass(frozen=True, slots=True)
-class Bill:
-    """What one call cost; None where the model's price is not known."""
+class Reservation:
+    """The right to make one request."""
 
-    model: str
-    cost: int | None
-    batch: bool = False
+    id: str
+    run_id: str
+    wanted: Wanted
 
 
 def set_budget(connection: Connection, run_id: str, budget: int | None) -> None:
@@ -139,49 +139,59 @@ def stored(connection: Connection, key: str) -> tuple[Reply, int] | None:
     return None if row is None else (Reply.load(row.reply), row.attempt)
 
 
-def reserve(
-    connection: Connection, run_id: str, holder: str, requests: Mapping[str, int], *, attempt: int
-) -> list[Reservation]:
-    """Reserve an amount for each request, by its key; without those that somebody has reserved already."""
+def reserve(connection: Connection, run_id: str, holder: str, wanted: Iterable[Wanted]) -> list[Reservation]:
+    """Reserve the amount of each request; without those that somebody has reserved already."""
     add_if_missing(connection, budgets, {"run_id": run_id})
     made = []
-    for key, amount in requests.items():
-        one = Reservation(uuid.uuid4().hex, key, run_id, attempt, amount)
-        values = {"id": one.id, "key": key, "run_id": run_id, "attempt": attempt, "amount": amount}
-        if add_if_missing(connection, reservations, {**values, "holder": holder}):
-            made.append(one)
+    for one in wanted:
+        reservation = Reservation(uuid.uuid4().hex, run_id, one)
+        values = {"id": reservation.id, "run_id": run_id, "holder": holder, **asdict(one)}
+        if add_if_missing(connection, reservations, values):
+            made.append(reservation)
     return made
+
+
+def held(connection: Connection, holder: str) -> dict[str, Reservation]:
+    """What `holder` has reserved, by the key of the request."""
+    rows = connection.execute(select(reservations).where(reservations.c.holder == holder))
+    return {
+        row.key: Reservation(row.id, row.run_id, Wanted(row.key, row.model, row.attempt, row.amount))
+        for row in rows
+    }
 
 
 def settle(
     connection: Connection,
     reservation: Reservation,
     reply: Reply,
-    bill: Bill,
+    cost: int | None,
+    *,
+    batch: bool = False,
 ) -> None:
-    """Keep the reply and count its true cost in place of what was reserved."""
+    """Keep the reply and count its true cost (None: not known) in place of what was reserved."""
+    wanted = reservation.wanted
     changed: dict[str, Any] = {
-        "spent": budgets.c.spent + (bill.cost or 0),
+        "spent": budgets.c.spent + (cost or 0),
         "calls": budgets.c.calls + 1,
-        "unpriced": budgets.c.unpriced + (bill.cost is None),
+        "unpriced": budgets.c.unpriced + (cost is None),
     }
     if not release(connection, [reservation]):
         # It was given up for lost, and counted so, while the answer was on its way all the same.
-        changed["lost"] = budgets.c.lost - reservation.amount
+        changed["lost"] = budgets.c.lost - wanted.amount
     connection.execute(update(budgets).where(budgets.c.run_id == reservation.run_id).values(changed))
-    kept = stored(connection, reservation.key)
-    if kept is not None and kept[1] >= reservation.attempt:
+    kept = stored(connection, wanted.key)
+    if kept is not None and kept[1] >= wanted.attempt:
         return  # by whoever took it over; both are counted, one is kept
-    connection.execute(delete(paid).where(paid.c.key == reservation.key))
+    connection.execute(delete(paid).where(paid.c.key == wanted.key))
     connection.execute(
         insert(paid).values(
-            key=reservation.key,
+            key=wanted.key,
             run_id=reservation.run_id,
-            attempt=reservation.attempt,
-            model=bill.model,
+            attempt=wanted.attempt,
+            model=wanted.model,
             reply=reply.dump(),
-            cost=bill.cost,
-            batch=bill.batch,
+            cost=cost,
+            batch=batch,
             at=int(time.time()),
         )
     )
@@ -198,7 +208,7 @@ def lose(connection: Connection, made: Collection[Reservation]) -> None:
     """Count reservations as lost, of requests that may have been billed."""
     for one in made:
         if release(connection, [one]):
-            _count_lost(connection, one.run_id, one.amount)
+            _count_lost(connection, one.run_id, one.wanted.amount)
 
 
 def holders(connection: Connection) -> set[str]:

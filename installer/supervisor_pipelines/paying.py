@@ -15,7 +15,7 @@ from supervisor_pipelines import money
 from supervisor_pipelines.books import NO_BOOKS, Books
 from supervisor_pipelines.claude import Claude, PaidRequest, Reply, Unanswered, Why, answer_of, is_usable
 from supervisor_pipelines.failures import RunStopped, StepFailure, Streak
-from supervisor_pipelines.money import Bill, Money, Reservation
+from supervisor_pipelines.money import Money, Reservation, Wanted
 from supervisor_pipelines.store import Store
 from supervisor_pipelines.tariff import Tariff, Usage, dollars
 
@@ -35,7 +35,7 @@ class BudgetReached(RunStopped):
     """The next call could cost more than what is left of the budget."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Paid(Generic[Answer]):
     """An answer, and what it cost in millionths of a dollar (None: its model's price is not known).
 
@@ -112,7 +112,7 @@ class Payer:
 
     def _claim(self, request: PaidRequest, form: type[BaseModel], attempt: int) -> Reply | Reservation:
         """The stored reply, or the right to ask; waits for who asks the same, and for money in flight."""
-        key, most = request.key, self.most(request)
+        key, most = request.key, self._tariff.most(request.model, len(request.body), request.max_tokens)
         look, longest = _LOOK_SECONDS
         while True:
             with self._store.begin() as connection:
@@ -120,38 +120,14 @@ class Payer:
                 kept = money.stored(connection, key)
                 if kept is not None and (kept[1] >= attempt or is_usable(kept[0], form)):
                     return kept[0]
-                self._check(account, request, most)
+                check(account, request, most)
                 if most is None or account.free is None or most <= account.free:
-                    made = money.reserve(
-                        connection, self._run_id, self._executor_id, {key: most or 0}, attempt=attempt
-                    )
+                    wanted = Wanted(key, request.model, attempt, most or 0)
+                    made = money.reserve(connection, self._run_id, self._executor_id, [wanted])
                     if made:
                         return made[0]
             self._wait(look)
             look = min(2 * look, longest)
-
-    def most(self, request: PaidRequest, *, batch: bool = False) -> int | None:
-        """What the request can cost at the most; None where the model's price is not known."""
-        return self._tariff.most(request.model, len(request.body), request.max_tokens, batch=batch)
-
-    def _check(self, account: Money, request: PaidRequest, most: int | None) -> None:
-        """Raise where the request cannot be paid for, even when all that is in flight turns out cheap."""
-        if account.budget is None or account.left is None:
-            return
-        if most is None:
-            raise RunStopped(
-                f"{request.model}: has no price in the table of {self._tariff.date}, so no budget can hold",
-                hint="run it without --budget, or with --model claude-sonnet-5-5",
-            )
-        if most > account.left:
-            spent = f"{dollars(account.spent)} are spent" + (
-                f", {dollars(account.lost)} may be," if account.lost else ""
-            )
-            raise BudgetReached(
-                f"the budget of {dollars(account.budget)} is reached: {spent} and the next call can cost "
-                f"{dollars(most)}",
-                hint="run the same command with a higher --budget; nothing that is paid for is asked again",
-            )
 
     def _patiently(self, request: PaidRequest) -> Reply:
         """Ask until there is an answer; attempts that cost nothing are repeated.
@@ -194,7 +170,7 @@ class Payer:
     ) -> Paid[Answer]:
         cost = self._tariff.cost(request.model, reply.usage)
         with self._store.begin() as connection:
-            money.settle(connection, claimed, reply, Bill(request.model, cost))
+            money.settle(connection, claimed, reply, cost)
         self._books.paid(
             model=request.model,
             prompt_tokens=reply.usage.prompt,
@@ -211,3 +187,28 @@ class Payer:
     def _wait(self, seconds: float) -> None:
         if self._stopped.wait(max(0.0, seconds)):
             raise CallCancelled
+
+
+def check(account: Money, request: PaidRequest, most: int | None) -> None:
+    """See that a request which costs `most` can be paid for, once all that is in flight has proved cheap.
+
+    Raises:
+        BudgetReached: it cannot.
+        RunStopped: its price is not known, so that no budget could hold.
+    """
+    if account.budget is None or account.left is None:
+        return
+    if most is None:
+        raise RunStopped(
+            f"{request.model}: has no price in the table of this release, so no budget can hold",
+            hint="run it without --budget, or with --model claude-sonnet-5-5",
+        )
+    if most > account.left:
+        spent = f"{dollars(account.spent)} are spent"
+        if account.lost:
+            spent += f", {dollars(account.lost)} may be,"
+        raise BudgetReached(
+            f"the budget of {dollars(account.budget)} is reached: {spent} and the next call can cost "
+            f"{dollars(most)}",
+            hint="run the same command with a higher --budget; nothing that is paid for is asked again",
+        )
