@@ -1,0 +1,157 @@
+"""What the commands do around what they are about: open what they need, say how it ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from supervisor_mcp.ledger import Ledger
+from supervisor_pipelines.books import Books
+from supervisor_pipelines.crew import Crew
+from supervisor_pipelines.definition import Pipeline
+from supervisor_pipelines.executors import Executors
+from supervisor_pipelines.leaving import Leaving
+from supervisor_pipelines.outlet import Outlet
+from supervisor_pipelines.progress import progress
+from supervisor_pipelines.run import Order, Outcome, Run
+from supervisor_pipelines.status import counted, standing
+from supervisor_pipelines.store import Store
+from supervisor_pipelines.tables import State
+from supervisor_pipelines.worker import Worker
+from supervisor_pipelines.workshop import Workshop
+from supervisor_setup import config as config_file
+from supervisor_setup import edge
+from supervisor_setup.errors import Exit, UserError
+from supervisor_setup.layout import Layout
+
+
+def run(pipeline: Pipeline[Any, Any], order: Order, layout: Layout) -> int:
+    """Work on documents and write the results; returns the exit code.
+
+    Raises:
+        UserError: it cannot begin.
+    """
+    outlet = Outlet.of(order.out, pipeline=pipeline.name, shared=order.db is not None)
+    leaving = Leaving()
+    with leaving.on_signals(), outlet.locked(), _opened(outlet.folder, order.db) as store:
+        with (
+            _workshop(pipeline, store, layout, run=outlet.run, litellm_url=order.litellm_url) as workshop,
+            progress() as shown,
+        ):
+            crew = Crew(pipeline, workshop, order.concurrency)
+            outcome = Run(order, outlet, crew, shown, leaving).go()
+        return _said(outcome)
+
+
+def status(out: Path, db: str | None, *, as_json: bool) -> int:
+    """Say how far a run is; returns the exit code.
+
+    Raises:
+        UserError: there is none, or its database cannot be read.
+    """
+    outlet = Outlet.found(out)
+    if outlet is None:
+        raise UserError(f"{out}: holds no run", hint=f"run PATH… --out {out}")
+    if outlet.shared and db is None:
+        raise UserError(f"{out}: its state is in a database", hint=f"status --out {out} --db URL")
+    with _opened(out, db if outlet.shared else None) as store:
+        found = standing(store, outlet)
+    click.echo(json.dumps(found.to_json(), indent=2) if as_json else found.to_text())
+    return Exit.OK
+
+
+def work(  # noqa: PLR0913 - as many as the command has options
+    pipeline: Pipeline[Any, Any],
+    db: str,
+    concurrency: int,
+    litellm_url: str | None,
+    layout: Layout,
+    *,
+    drain: bool,
+) -> int:
+    """Work on what others put into a database; returns the exit code.
+
+    Raises:
+        UserError: it cannot begin.
+    """
+    leaving = Leaving()
+    folder = layout.state / "pipelines"
+    with (
+        leaving.on_signals(),
+        _opened(folder, db) as store,
+        _workshop(pipeline, store, layout, litellm_url=litellm_url) as workshop,
+        progress() as shown,
+    ):
+        crew = Crew(pipeline, workshop, concurrency)
+        Worker(crew, folder, shown, leaving).go(drain=drain)
+    if crew.engine.error is not None:
+        return _error(crew.engine.error)
+    # A worker has no end of its own but for `--drain`, so a signal is how it is told to end.
+    return Exit.INTERRUPTED if leaving.asked and drain else Exit.OK
+
+
+def estimate(pipeline: Pipeline[Any, Any], order: Order, layout: Layout) -> int:
+    """Say what a run would cost; returns the exit code."""
+    raise NotImplementedError
+
+
+@contextmanager
+def _opened(folder: Path, db: str | None) -> Iterator[Store]:
+    store = Store.open(folder, db)
+    try:
+        store.create_tables()
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def _workshop(
+    pipeline: Pipeline[Any, Any],
+    store: Store,
+    layout: Layout,
+    *,
+    run: str | None = None,
+    litellm_url: str | None = None,
+) -> Iterator[Workshop]:
+    """The tools of this process, known among the others as long as it lives."""
+    config = config_file.load(layout.config)
+    ledger = Ledger(str(layout.state))
+    executors = Executors.join(store, run=run)
+    try:
+        yield Workshop(store, config, executors, Books(ledger, pipeline.name), litellm_url)
+    finally:
+        ledger.close()
+        executors.leave()
+
+
+def _said(outcome: Outcome) -> int:
+    """Say how a run ended; the last line on stdout is where the results are."""
+    standing, failed = outcome.standing, outcome.counts[State.FAILED]
+    for line in standing.lines():
+        click.echo(line)
+    click.echo(f"{standing.outlet.results}")
+    if outcome.bugs:
+        return _error(outcome.bugs[0])
+    if outcome.stopped is not None:
+        return _error(outcome.stopped)
+    if outcome.interrupted:
+        click.echo("interrupted; the same command goes on with it", err=True)
+        return Exit.INTERRUPTED
+    if failed:
+        folder = standing.outlet.folder
+        reasons = f"{standing.outlet.report}: {counted(failed, 'document')} failed, with reasons there"
+        return _error(UserError(reasons, hint=f"run --retry-failed --out {folder}"))
+    return Exit.OK
+
+
+def _error(error: BaseException) -> int:
+    if isinstance(error, UserError):
+        return edge.user_error(error, as_json=False)
+    assert isinstance(error, Exception)
+    return edge.bug(error, as_json=False)

@@ -1,0 +1,296 @@
+"""The journal of a run: which paths were given, which documents they hold, and how far each one is."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from supervisor_pipelines.definition import Document
+from supervisor_pipelines.documents import Skipped
+from supervisor_pipelines.store import Store
+from supervisor_pipelines.tables import UNFINISHED, State, documents, inputs, paths, runs
+from supervisor_setup.errors import UserError
+
+if TYPE_CHECKING:
+    from supervisor_pipelines.tables import AnyRow
+
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What of the command line each worker has to follow."""
+
+    local_model: str | None = None
+    model: str | None = None
+    local_only: bool = False
+    batch: bool = False
+
+    @property
+    def shaping(self) -> tuple[object, ...]:
+        """What an answer depends on."""
+        return self.local_model, self.model, self.local_only
+
+    @classmethod
+    def load(cls, text: str) -> Self:
+        """What `dump` wrote."""
+        return cls(**json.loads(text))
+
+    def dump(self) -> str:
+        """As text, for the database."""
+        return json.dumps(asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One attempt at one document; an older attempt that comes late finds that it is none any more."""
+
+    run: str
+    sha256: str
+    attempt: int
+
+    @property
+    def workflow(self) -> str:
+        """The name of its workflow; the same whoever makes it."""
+        return f"{self.run}-{self.sha256}-{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """One run's rows. Everything is in the database alone, however many documents there are."""
+
+    store: Store
+    run: str
+
+    def open(self, *, pipeline: str, form: str, options: Options, executor: str) -> int:
+        """Begin a command on this run, and say the how-manieth it is."""
+        row = {
+            "pipeline": pipeline,
+            "form": form,
+            "options": options.dump(),
+            "executor": executor,
+            "started": int(time.time()),
+            "ended": None,
+            "stopped": None,
+            "hint": None,
+        }
+        with self.store.begin() as connection:
+            before: int | None = connection.scalar(select(runs.c.generation).where(runs.c.id == self.run))
+            if before is None:
+                connection.execute(insert(runs).values(id=self.run, generation=1, **row))
+                return 1
+            here = runs.c.id == self.run
+            connection.execute(update(runs).where(here).values(generation=before + 1, **row))
+            return before + 1
+
+    def row(self) -> AnyRow | None:
+        """The run itself; None when nothing was ever run."""
+        with self.store.read() as connection:
+            return connection.execute(select(runs).where(runs.c.id == self.run)).one_or_none()
+
+    def stop(self, why: str, hint: str | None = None) -> None:
+        """Have no worker begin anything more; the first reason is kept."""
+        self._update(runs.c.stopped.is_(None), stopped=why, hint=hint)
+
+    def stopped(self) -> UserError | None:
+        """Why nothing more is begun."""
+        row = self.row()
+        return None if row is None or row.stopped is None else UserError(row.stopped, hint=row.hint)
+
+    def keep_digest(self, answer: str | None) -> None:
+        """Keep the answer over all documents, as JSON."""
+        self._update(digest=answer)
+
+    def end(self) -> None:
+        """Everything that was asked for is finished."""
+        self._update(ended=int(time.time()))
+
+    def _update(self, *where: Any, **values: Any) -> None:
+        with self.store.begin() as connection:
+            connection.execute(update(runs).where(runs.c.id == self.run, *where).values(**values))
+
+    def inputs(self, given: Sequence[str]) -> list[str]:
+        """Note the paths that were given; all that ever were, if none are given now."""
+        absolute = list(dict.fromkeys(os.path.abspath(path) for path in given))  # noqa: PTH100 - links stay
+        with self.store.begin() as connection:
+            if absolute:
+                rows = [{"run": self.run, "path": path} for path in absolute]
+                connection.execute(_insert(connection, inputs).on_conflict_do_nothing(), rows)
+                return absolute
+            known = select(inputs.c.path).where(inputs.c.run == self.run).order_by(inputs.c.path)
+            return list(connection.scalars(known))
+
+    def note(self, found: Iterable[Document | Skipped], *, generation: int, work: str, retry: bool) -> None:
+        """Enter what was found; what is new, changed or unfinished becomes WAITING."""
+        read = {one.path: one for one in found}
+        kept = [one for one in read.values() if isinstance(one, Document)]
+        with self.store.begin() as connection:
+            self._note_paths(connection, read.values())
+            if kept:
+                self._note_documents(connection, kept, generation=generation, work=work)
+                self._reopen(connection, [one.sha256 for one in kept], work=work, retry=retry)
+
+    def _note_paths(self, connection: Connection, found: Iterable[Document | Skipped]) -> None:
+        for one in found:
+            document = isinstance(one, Document)
+            row = {
+                "sha256": one.sha256 if isinstance(one, Document) else None,
+                "skipped": one.reason if isinstance(one, Skipped) else None,
+            }
+            entry = _insert(connection, paths).values(run=self.run, path=one.path, **row)
+            # A file that was read once and has been moved away since keeps the result that it came to.
+            if document or os.path.lexists(one.path):
+                entry = entry.on_conflict_do_update(index_elements=["run", "path"], set_=row)
+            else:
+                entry = entry.on_conflict_do_nothing()
+            connection.execute(entry)
+
+    def _note_documents(
+        self, connection: Connection, found: Sequence[Document], *, generation: int, work: str
+    ) -> None:
+        rows = [
+            {
+                "run": self.run,
+                "sha256": one.sha256,
+                "path": one.path,
+                "generation": generation,
+                "work": work,
+                "state": State.WAITING,
+                "attempt": 0,
+                "retries": 0,
+                "content": one.text if self.store.shared else None,
+                "shown": False,
+            }
+            for one in {one.sha256: one for one in found}.values()
+        ]
+        entry = _insert(connection, documents)
+        new = entry.excluded
+        again = {"path": new.path, "generation": new.generation, "content": new.content}
+        connection.execute(entry.on_conflict_do_update(index_elements=["run", "sha256"], set_=again), rows)
+
+    def _reopen(self, connection: Connection, names: Sequence[str], *, work: str, retry: bool) -> None:
+        """What has another script's answer, or is to be retried, is to be done again."""
+        here = (documents.c.run == self.run, documents.c.sha256.in_(names))
+        fresh = {"state": State.WAITING, "answer": None, "error": None, "shown": False}
+        if retry:
+            failed = documents.c.state == State.FAILED
+            again = update(documents).where(*here, failed)
+            connection.execute(again.values(retries=documents.c.retries + 1, **fresh))
+        changed = or_(documents.c.work != work, documents.c.state == State.EXTRACTED)
+        connection.execute(update(documents).where(*here, changed).values(work=work, **fresh))
+        finished = documents.c.state.in_((State.DONE, State.FAILED))
+        connection.execute(update(documents).where(*here, finished).values(content=None))
+
+    def take(self, generation: int) -> list[Task]:
+        """Make some documents QUEUED that are WAITING, each with a new attempt; none if there are none."""
+        some = (
+            select(documents.c.sha256)
+            .where(
+                documents.c.run == self.run,
+                documents.c.generation == generation,
+                documents.c.state == State.WAITING,
+            )
+            .order_by(documents.c.sha256)
+            .limit(_PAGE)
+        )
+        with self.store.begin() as connection:
+            names = connection.scalars(some).all()
+            taken = connection.execute(
+                update(documents)
+                .where(documents.c.run == self.run, documents.c.sha256.in_(names))
+                .values(state=State.QUEUED, attempt=documents.c.attempt + 1)
+                .returning(documents.c.sha256, documents.c.attempt)
+            )
+            return sorted((Task(self.run, *row) for row in taken), key=lambda task: task.sha256)
+
+    def tasks(self, state: State, after: str = "") -> list[Task]:
+        """A page of the documents in `state`, in the order of the hashes, after the one named."""
+        page = (
+            select(documents.c.sha256, documents.c.attempt)
+            .where(documents.c.run == self.run, documents.c.state == state, documents.c.sha256 > after)
+            .order_by(documents.c.sha256)
+            .limit(_PAGE)
+        )
+        with self.store.read() as connection:
+            return [Task(self.run, *row) for row in connection.execute(page)]
+
+    def put_back(self, tasks: Sequence[Task]) -> None:
+        """Make QUEUED documents WAITING: their workflows ended without finishing them."""
+        for task in tasks:
+            self._change(task, state=State.WAITING)
+
+    def document(self, task: Task, state: State = State.QUEUED) -> AnyRow | None:
+        """The document that is to be worked on, with its run's `options` and `stopped`.
+
+        None when this attempt is no longer wanted, or not in `state`.
+        """
+        wanted = select(documents, runs.c.options, runs.c.stopped).join(runs, runs.c.id == documents.c.run)
+        with self.store.read() as connection:
+            return connection.execute(wanted.where(*_at(task, state))).one_or_none()
+
+    def keep_facts(self, task: Task, facts: str, key: str) -> None:
+        """Keep what the local model said, as JSON, under the digest of what it comes of."""
+        self._change(task, facts=facts, facts_key=key)
+
+    def hand_to_batch(self, task: Task) -> None:
+        """The facts are there; the paid request goes with the others'."""
+        self._change(task, state=State.EXTRACTED)
+
+    def finish(
+        self, task: Task, *, answer: str | None = None, error: str | None = None, state: State = State.QUEUED
+    ) -> None:
+        """Record how a document that was in `state` ended: failed when there is an error, else done."""
+        ending = State.DONE if error is None else State.FAILED
+        self._change(task, was=state, state=ending, answer=answer, error=error, content=None, shown=False)
+
+    def _change(self, task: Task, *, was: State = State.QUEUED, **values: Any) -> None:
+        with self.store.begin() as connection:
+            connection.execute(update(documents).where(*_at(task, was)).values(**values))
+
+    def counts(self, generation: int | None = None) -> dict[State, int]:
+        """How many documents are in which state: those of one command, or all that the run ever had."""
+        counted = select(documents.c.state, func.count()).where(documents.c.run == self.run)
+        if generation is not None:
+            counted = counted.where(documents.c.generation == generation)
+        with self.store.read() as connection:
+            rows = connection.execute(counted.group_by(documents.c.state))
+            found = {State(state): int(count) for state, count in rows}
+        return {state: found.get(state, 0) for state in State}
+
+
+def unfinished(store: Store, *, pipeline: str, form: str) -> int:
+    """How many documents this script has still to do in all runs that go on."""
+    counted = (
+        select(func.count())
+        .select_from(documents.join(runs, runs.c.id == documents.c.run))
+        .where(
+            runs.c.pipeline == pipeline,
+            runs.c.form == form,
+            runs.c.stopped.is_(None),
+            documents.c.generation == runs.c.generation,
+            documents.c.state.in_(UNFINISHED),
+        )
+    )
+    with store.read() as connection:
+        return connection.scalar(counted) or 0
+
+
+def _at(task: Task, state: State = State.QUEUED) -> tuple[Any, ...]:
+    return (
+        documents.c.run == task.run,
+        documents.c.sha256 == task.sha256,
+        documents.c.attempt == task.attempt,
+        documents.c.state == state,
+    )
+
+
+def _insert(connection: Connection, table: Any) -> Any:
+    """An INSERT that can say what to do about a row that is there: each dialect has its own, alike."""
+    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)

@@ -1,0 +1,155 @@
+"""The results' folder: whose run it holds, and that one process at a time writes into it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+from supervisor_pipelines.store import FOLDER, private_file
+from supervisor_setup.errors import UserError
+
+RESULTS = "results.jsonl"
+REPORT = "report.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """One run's folder. `shared` says that its state is in a database that is given with --db."""
+
+    folder: Path
+    run: str
+    pipeline: str
+    shared: bool
+
+    @property
+    def hidden(self) -> Path:
+        """Where everything is that is not for the user to read."""
+        return self.folder / FOLDER
+
+    @property
+    def results(self) -> Path:
+        """One line for each path."""
+        return self.folder / RESULTS
+
+    @property
+    def report(self) -> Path:
+        """The report for people."""
+        return self.folder / REPORT
+
+    @classmethod
+    def of(cls, folder: Path, *, pipeline: str, shared: bool) -> Outlet:
+        """The run that this folder holds, or a new one.
+
+        Raises:
+            UserError: the folder has something else in it, or cannot be written.
+        """
+        outlet = cls.found(folder)
+        if outlet is None:
+            return cls._new(folder, pipeline=pipeline, shared=shared)
+        if outlet.pipeline != pipeline:
+            raise UserError(
+                f"{folder}: holds the results of the pipeline {outlet.pipeline!r}, not of {pipeline!r}",
+                hint="--out with another folder",
+            )
+        if outlet.shared != shared:
+            raise UserError(
+                f"{folder}: was begun {'with' if outlet.shared else 'without'} --db, and its state is there",
+                hint="run it as before, or with another --out",
+            )
+        return outlet
+
+    @classmethod
+    def found(cls, folder: Path) -> Outlet | None:
+        """The run that this folder holds, if any.
+
+        Raises:
+            UserError: it cannot be told.
+        """
+        path = folder / FOLDER / "run.json"
+        try:
+            data = json.loads(path.read_bytes())
+            return cls(folder, str(data["run"]), str(data["pipeline"]), bool(data["shared"]))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{path}: is damaged", hint=f"mv {path.parent} {path.parent}.damaged; the results stay"
+            ) from error
+
+    @classmethod
+    def _new(cls, folder: Path, *, pipeline: str, shared: bool) -> Outlet:
+        outlet = cls(folder, uuid.uuid4().hex, pipeline, shared)
+        if outlet.results.exists():
+            raise UserError(
+                f"{outlet.results}: was not written by this pipeline, or its {FOLDER} is gone",
+                hint="--out with another folder, or move the file away",
+            )
+        data = {key: value for key, value in asdict(outlet).items() if key != "folder"}
+        replace_file(private_file(outlet.hidden / "run.json"), [json.dumps(data)])
+        return outlet
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from running it too; the system lets go of the lock when this one dies.
+
+        Raises:
+            UserError: another has it.
+        """
+        with self._lock_file().open("r+") as file:
+            if not _lock(file):
+                raise UserError(
+                    f"{self.folder}: another process is running it",
+                    hint=f"wait for its end; it is seen with: status --out {self.folder}",
+                )
+            yield
+
+    def is_locked(self) -> bool:
+        """Whether a process is running it."""
+        with self._lock_file().open("r+") as file:
+            return not _lock(file)
+
+    def _lock_file(self) -> Path:
+        return private_file(self.hidden / "lock")
+
+
+def _lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def replace_file(path: Path, parts: Iterable[str]) -> None:
+    """Write a file in a way that leaves either the old one or the new one, whenever the process is killed.
+
+    Raises:
+        UserError: it cannot be written; the old one stays.
+    """
+    new = path.with_name(f".{path.name}.new")
+    try:
+        with new.open("w", encoding="utf-8") as file:
+            file.writelines(parts)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: OSError) -> UserError:
+    """What is said of a file that could not be written."""
+    return UserError(
+        f"{path}: cannot be written ({error.strerror})",
+        hint="free some space or mend its folder, then run the same command again; nothing is lost",
+    )
