@@ -116,7 +116,7 @@ def _run(
     for path in paths:
         _check_documents(path, bounds)
     _check_results(out, bounds)
-    if budget is not None and budget > bounds.budget_usd:
+    if budget is not None and not budget <= bounds.budget_usd:  # neither is a NaN
         raise UsageError(
             f"--budget {budget:g}: is more than the {bounds.budget_usd:g} USD that config.yaml allows here",
             hint=f"supervisor-setup config set pipeline.budget_usd {budget:g}",
