@@ -74,7 +74,7 @@ def permitted(arguments: Sequence[str], bounds: Bounds) -> list[str]:
         click.exceptions.Exit: help was asked for, and printed.
     """
     try:
-        found: list[str] = _commands.main(
+        found: list[str] | int = _commands.main(
             list(arguments), prog_name="pipeline.py", standalone_mode=False, obj=bounds
         )
     except click.NoSuchOption as error:

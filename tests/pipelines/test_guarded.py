@@ -48,10 +48,8 @@ def test_an_ordinary_run_is_passed_on_with_absolute_paths_and_the_budget_of_the_
 
 
 def test_every_option_that_it_knows_reaches_the_script(bounds):
-    found = run(
-        bounds, "--concurrency", "3", "--estimate", "--local-only", "--batch", "--retry-failed", "docs"
-    )
-    assert found[5:-2] == ["--concurrency", "3", "--estimate", "--local-only", "--batch", "--retry-failed"]
+    options = ("--concurrency", "3", "--estimate", "--local-only", "--batch", "--retry-failed")
+    assert run(bounds, *options, "docs")[5:-2] == list(options)
 
 
 def test_the_unbounded_script_understands_what_is_passed_on(bounds, monkeypatch):
@@ -59,9 +57,8 @@ def test_the_unbounded_script_understands_what_is_passed_on(bounds, monkeypatch)
     monkeypatch.setattr(
         "supervisor_pipelines.commands.run", lambda _pipeline, order, _layout: orders.append(order)
     )
-    assert (
-        cli.run(PIPELINE, run(bounds, "--local-only", "--concurrency", "2", "docs", "--budget", "0.25")) == 0
-    )
+    arguments = run(bounds, "--local-only", "--concurrency", "2", "docs", "--budget", "0.25")
+    assert cli.run(PIPELINE, arguments) == 0
     (order,) = orders
     assert (order.budget, order.concurrency, order.db) == (250_000, 2, None)
     assert [Path(path).name for path in order.paths] == ["docs"]
@@ -83,9 +80,9 @@ def test_other_addresses_models_and_databases_are_not_open_to_it(bounds, argumen
         run(bounds, "docs", *arguments)
 
 
-@pytest.mark.parametrize("budget", ["3.01", "1e9", "inf"])
+@pytest.mark.parametrize("budget", ["3.01", "1e9", "inf", "nan"])
 def test_no_more_may_be_spent_than_the_config_says(bounds, budget):
-    with pytest.raises(UsageError, match="more than the 3 USD that config.yaml allows"):
+    with pytest.raises(UsageError, match="more than the 3 USD that config"):
         run(bounds, "docs", "--budget", budget)
 
 
@@ -142,7 +139,7 @@ def test_the_roots_of_the_config_may_be_read_too(work, own_home):
     found = config.parse(Path("config.yaml"), b"files: {roots: ['~/notes']}\n")
     bounds = Bounds.of(found, work)
     assert run(bounds, str(own_home / "notes" / "*.md"))
-    with pytest.raises(UsageError, match="files.roots"):
+    with pytest.raises(UsageError, match="of `files"):
         run(bounds, str(own_home))
 
 
@@ -155,7 +152,7 @@ def test_a_name_with_wild_characters_that_exists_is_that_file(bounds, work):
 @pytest.mark.parametrize("out", [".", "..", "../elsewhere", "/tmp/elsewhere", "door/x", "docs", "docs/a.md"])
 def test_results_go_into_a_folder_of_their_own_below_the_working_directory(bounds, work, out):
     (work / "door").symlink_to(work.parent / "private")
-    with pytest.raises(UsageError, match="is not a folder below|holds other things"):
+    with pytest.raises(UsageError, match=r"is not a folder below|holds other things"):
         run(bounds, "docs", out=out)
     with pytest.raises(UsageError):
         permitted(["status", "--out", out], bounds)
