@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from supervisor_mcp.calls import CallCancelled
@@ -78,13 +79,22 @@ class BatchApi:
         return self._patiently(lambda: self._batches.retrieve(name)).processing_status == "ended"
 
     def results(self, name: str) -> Iterator[MessageBatchIndividualResponse]:
-        """The results of a batch that has ended, one after the other.
+        """The results of a batch that has ended, one after the other; none when they are kept no longer.
 
         Raises:
             Unanswered: they broke off.
         """
         with self._api.explained():
-            yield from self._batches.results(name)
+            if self._batches.retrieve(name).results_url is not None:
+                yield from self._batches.results(name)
+
+    def is_of(self, name: str, keys: Collection[str]) -> bool:
+        """Whether a batch that has ended has one of these requests."""
+
+        def first() -> list[str]:
+            return [one.custom_id for one in islice(self.results(name), 1)]
+
+        return any(key in keys for key in self._patiently(first))
 
     def _patiently(self, ask: Callable[[], Item]) -> Item:
         began = time.monotonic()

@@ -11,6 +11,7 @@ from supervisor_mcp.accounting import Account
 from supervisor_mcp.calls import CallCancelled
 from supervisor_mcp.ledger import Entry, Ledger
 from supervisor_pipelines.failures import RunStopped, StepFailure
+from supervisor_pipelines.tariff import Usage
 
 PAID_BACKEND = "anthropic"
 FAILED = "failed"
@@ -36,10 +37,8 @@ class Books:
         finally:
             self._record(account.entry())
 
-    def paid(
-        self, *, model: str, prompt_tokens: int, answer_tokens: int, cost_micros: int | None, seconds: float
-    ) -> None:
-        """Claude has answered; the tokens count what was read from the prompt cache too."""
+    def paid(self, model: str, usage: Usage, cost: int | None, seconds: float = 0.0) -> None:
+        """Claude has answered; what was read from the prompt cache counts among the tokens too."""
         self._record(
             Entry(
                 tool=self._tool,
@@ -49,9 +48,9 @@ class Books:
                 model=model,
                 backend=PAID_BACKEND,
                 prompts=1,
-                prompt_tokens=prompt_tokens,
-                answer_tokens=answer_tokens,
-                cost_micros=cost_micros,
+                prompt_tokens=usage.prompt,
+                answer_tokens=usage.output,
+                cost_micros=cost,
             )
         )
 

@@ -171,13 +171,7 @@ class Payer:
         cost = self._tariff.cost(request.model, reply.usage)
         with self._store.begin() as connection:
             money.settle(connection, claimed, reply, cost)
-        self._books.paid(
-            model=request.model,
-            prompt_tokens=reply.usage.prompt,
-            answer_tokens=reply.usage.output,
-            cost_micros=cost,
-            seconds=seconds,
-        )
+        self._books.paid(request.model, reply.usage, cost, seconds)
         return Paid(answer_of(reply, form), reply.usage, cost, again=False)
 
     def _lose(self, claimed: Reservation) -> None:

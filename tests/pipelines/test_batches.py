@@ -11,9 +11,10 @@ from pydantic import BaseModel
 from sqlalchemy import select
 
 from supervisor_mcp.calls import CallCancelled
-from supervisor_pipelines import batch_api, batches, money
+from supervisor_pipelines import batch_api, batch_records, batches, money
+from supervisor_pipelines.batch_api import BatchApi
 from supervisor_pipelines.batches import Batcher, Waiting
-from supervisor_pipelines.claude import Claude, PaidRequest
+from supervisor_pipelines.claude import Claude, PaidRequest, Unanswered, Why
 from supervisor_pipelines.definition import Ask
 from supervisor_pipelines.failures import RunStopped
 from supervisor_pipelines.paying import BudgetReached, Payer
@@ -38,13 +39,12 @@ class Desk:
         self.store = Store.open(folder, None)
         self.store.create_tables()
         self.claude = Claude(api.key, api.url)
-        self.batcher = Batcher(self.store, self.claude, run_id=RUN)
 
     def ask(self, *prompts: str, attempt: int = 0) -> list[Waiting]:
         """Have the prompts answered by a process that knows nothing of what was done before."""
         seen: list[Waiting] = []
-        self.batcher = Batcher(self.store, self.claude, run_id=RUN)
-        self.batcher.ask_all([(request(one), attempt) for one in prompts], Verdict, seen.append)
+        batcher = Batcher(self.store, self.claude, run_id=RUN)
+        batcher.ask_all([(request(one), attempt) for one in prompts], Verdict, seen.append)
         return seen
 
     def answer(self, prompt: str) -> str:
@@ -72,7 +72,7 @@ class Desk:
 
     def rows(self) -> int:
         with self.store.read() as connection:
-            return len(connection.execute(select(batches.batches)).all())
+            return len(connection.execute(select(batch_records.batches)).all())
 
 
 def request(prompt: str) -> PaidRequest:
@@ -143,7 +143,7 @@ def test_what_a_batch_does_not_answer_fails_with_its_reason_and_costs_nothing(
     assert desk.answer("good") == "good"
     reasons = {
         "errored": "the API: messages.0: text is too odd",
-        "expired": "the batch did not get to it in a day",
+        "expired": "the batch did not get to it within a day",
         "canceled": "the batch was cancelled",
     }
     assert desk.failure("odd") == reasons[outcome]
@@ -166,7 +166,7 @@ def test_killed_before_the_id_has_come_back_the_batch_is_found_again(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(Batcher, "_know", killed)
+        patched.setattr(Batcher, "_created", killed)
         with pytest.raises(KeyboardInterrupt):
             desk.ask("one", "two")
     assert desk.sizes() == [2]
@@ -231,7 +231,7 @@ def test_somebody_elses_batch_of_the_same_size_is_not_taken_for_ours(
 def test_a_batch_that_might_be_ours_is_waited_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.api.batches.seconds = None
     with monkeypatch.context() as patched:
-        patched.setattr(Batcher, "_know", killed)
+        patched.setattr(Batcher, "_created", killed)
         with pytest.raises(KeyboardInterrupt):
             desk.ask("one")
     thread = threading.Timer(0.2, lambda: desk.api.batches.end(desk.api.batches.all[0]))
@@ -256,10 +256,11 @@ def test_stopped_while_it_waits_the_batch_goes_on_and_the_next_collects_it(desk:
     desk.api.batches.seconds = None
 
     def stop(_waiting: Waiting) -> None:
-        desk.batcher.stop()
+        batcher.stop()
 
+    batcher = Batcher(desk.store, desk.claude, run_id=RUN)
     with pytest.raises(CallCancelled):
-        desk.batcher.ask_all([(request("one"), 0)], Verdict, stop)
+        batcher.ask_all([(request("one"), 0)], Verdict, stop)
     desk.api.batches.end(desk.api.batches.all[0])
     desk.ask("one")
     assert desk.sizes() == [1]
@@ -307,3 +308,30 @@ def test_an_api_that_stays_away_ends_the_run_and_its_batch_is_looked_for_by_the_
     desk.claude = there
     desk.ask("one")
     assert desk.sizes() == [1]
+
+
+def test_results_that_break_off_are_read_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "_COLLECTED_AT_ONCE", 1)
+    results = BatchApi.results
+    times = []
+
+    def breaks_off_once(self: BatchApi, name: str) -> Iterator[object]:
+        times.append(name)
+        for number, one in enumerate(results(self, name)):
+            if number == 1 and len(times) == 1:
+                raise Unanswered("broke off", Why.LOST)
+            yield one
+
+    monkeypatch.setattr(BatchApi, "results", breaks_off_once)
+    desk.ask("one", "two", "three")
+    assert len(times) == 2
+    assert desk.money().calls == 3
+
+
+def test_results_that_are_kept_no_longer_may_have_been_billed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BatchApi, "results", lambda *_: iter(()))
+    desk.ask("one")
+    assert desk.failure("one") == "the batch has no result for it"
+    assert desk.money().lost > 0
