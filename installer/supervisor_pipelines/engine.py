@@ -7,6 +7,7 @@ What DBOS leaves to its user, and is done here:
   each process has an id of its own, and what the dead have left is given to the living (`Engine.reap`).
 - On SQLite, readers and writers exclude each other, unless the file is in WAL mode.
 - The concurrency of a queue is one number for all processes: each bounds its own work itself.
+- Values are pickled, and unpickled whoever wrote them: see `plain_values`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any, ClassVar
 
 from dbos import DBOS, DBOSConfig, WorkflowStatus
 
-from supervisor_pipelines import money
+from supervisor_pipelines import money, plain_values
 from supervisor_pipelines.executors import BEAT_SECONDS, PREFIX, Executors
 from supervisor_pipelines.journal import Task
 from supervisor_pipelines.store import BUSY_SECONDS, Store, private_file
@@ -80,6 +81,7 @@ class Engine:
             executor_id=self.executors.id,
             log_level="WARNING",
             dbos_system_schema=SCHEMA,
+            serializer=plain_values.serializer(),
         )
         if store.shared:
             config["system_database_url"] = store.engine.url.render_as_string(hide_password=False)
