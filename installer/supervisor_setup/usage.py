@@ -15,15 +15,18 @@ from supervisor_setup.errors import TargetError, UsageError
 from supervisor_setup.values import dataclass
 
 LEDGER = "ledger.db"
+PAID_BACKEND = "anthropic"
 _FUTURE_SECONDS = 86_400
 """What is dated later than a day from now was written by a wrong clock; a time zone explains less."""
 _DAYS = re.compile(r"([1-9][0-9]{0,4})([dw])")
+_COST_SINCE = 2
+"""The ledger's version that first knew what calls cost; the server brings an older one up to date."""
 _QUERY = """
     SELECT tool, model, backend, outcome, sums.* FROM kinds JOIN (
         SELECT date(at, 'unixepoch', 'localtime') AS day,
             count(*), sum(prompts), sum(coalesce(prompt_tokens, 0)), sum(coalesce(answer_tokens, 0)),
             sum(prompts > 0 AND prompt_tokens IS NULL), sum(seconds), sum(kept_out_bytes), sum(cache_hits),
-            kind
+            {costs}, kind
         FROM entries WHERE at >= ? AND at <= ? GROUP BY kind, day
     ) AS sums ON kinds.id = sums.kind
 """
@@ -34,7 +37,8 @@ class Figures:
     """Sums over some calls.
 
     `failed` are those that neither answered nor were cancelled; `uncounted` are those whose model did not
-    tell its tokens; `kept_out_bytes` were read by the server and not by Claude.
+    tell its tokens; `kept_out_bytes` were read by the server and not by Claude. `cost_micros` is what was
+    really paid, in millionths of a dollar, for the `priced` calls.
     """
 
     calls: int = 0
@@ -47,10 +51,14 @@ class Figures:
     seconds: float = 0.0
     kept_out_bytes: int = 0
     cache_hits: int = 0
+    cost_micros: int = 0
+    priced: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The sums, for a program to read."""
-        return {**asdict(self), "seconds": round(self.seconds, 3)}
+        sums = asdict(self)
+        del sums["cost_micros"], sums["priced"]
+        return {**sums, "seconds": round(self.seconds, 3), "cost_usd": self.cost_micros / 1_000_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,11 @@ class Group:
     backend: str
     outcome: str
     figures: Figures
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether it was Claude that was asked, by a pipeline."""
+        return self.backend == PAID_BACKEND and self.tool.startswith("pipeline:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +122,11 @@ def read(path: Path, since: datetime.date | None, now: float) -> Usage:
         return Usage(())
     try:
         with closing(_opened(path)) as ledger:
-            if ledger.execute("PRAGMA user_version").fetchone()[0] == 0:
+            version = ledger.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
                 return Usage(())  # the server was killed before it wrote anything
-            rows = ledger.execute(_QUERY, (int(start), latest)).fetchall()
+            costs = "coalesce(sum(cost_micros), 0), count(cost_micros)" if version >= _COST_SINCE else "0, 0"
+            rows = ledger.execute(_QUERY.format(costs=costs), (int(start), latest)).fetchall()
             future = ledger.execute("SELECT count(*) FROM entries WHERE at > ?", (latest,)).fetchone()[0]
             return Usage([_group(row) for row in rows], future)
     except sqlite3.Error as error:

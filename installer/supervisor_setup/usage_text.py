@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ from supervisor_setup.layout import display
 
 _SHOWN_DAYS = 14
 _BAR = 24
-_COLUMNS = (
+_Column = tuple[str, str, Callable[[Any], str]]
+_COLUMNS: tuple[_Column, ...] = (
     ("calls", "calls", count),
     ("failed", "failed", count),
     ("prompt_tokens", "tokens", rough),
@@ -21,6 +22,8 @@ _COLUMNS = (
     ("seconds", "time", duration),
     ("kept_out_bytes", "kept out", size),
 )
+_PAID: _Column = ("cost_usd", "paid", money)
+"""The column that is there when anything was paid."""
 _SHORTEST_BAR = 8
 _NAMED = 12
 
@@ -35,14 +38,17 @@ def lines(data: Mapping[str, Any], home: Path) -> Iterator[str]:
         return
     yield _heading(f"Local models{since}")
     yield from _summary(data)
+    columns = (*_COLUMNS, _PAID) if data["paid"]["calls"] else _COLUMNS
     days = data["by_day"]
     earlier = len(days) - _SHOWN_DAYS
-    yield from _table("By day", [(row["day"], row) for row in days[-_SHOWN_DAYS:]])
+    yield from _table("By day", [(row["day"], row) for row in days[-_SHOWN_DAYS:]], columns)
     if earlier > 0:
         yield f"  {earlier} earlier days are in --json and --html."
-    yield from _table("By tool", [(row["tool"], row) for row in _largest(data["by_tool"])])
+    yield from _table("By tool", [(row["tool"], row) for row in _largest(data["by_tool"])], columns)
     yield from _table(
-        "By model", [(f"{row['model']} on {row['backend']}", row) for row in _largest(data["by_model"])]
+        "By model",
+        [(f"{row['model']} on {row['backend']}", row) for row in _largest(data["by_model"])],
+        columns,
     )
     yield from _estimate(data["estimate"])
     yield from _notes(data, home)
@@ -58,7 +64,10 @@ def _summary(data: Mapping[str, Any]) -> Iterator[str]:
     if totals["cancelled"]:
         counts.append(f"{count(totals['cancelled'])} cancelled")
     yield f"  {', '.join(counts)}; {duration(totals['seconds'])} of waiting for them"
-    tokens = f"{count(totals['prompt_tokens'])} tokens read and {count(totals['answer_tokens'])} written"
+    paid = data["paid"]
+    read = totals["prompt_tokens"] - paid["prompt_tokens"]
+    written = totals["answer_tokens"] - paid["answer_tokens"]
+    tokens = f"{count(read)} tokens read and {count(written)} written"
     uncounted = f" (not told for {calls(totals['uncounted'])})" if totals["uncounted"] else ""
     yield f"  {tokens} by local models{uncounted}"
     about = data["estimate"]
@@ -66,22 +75,30 @@ def _summary(data: Mapping[str, Any]) -> Iterator[str]:
     yield f"  {kept} kept out of Claude's context, about {count(about['tokens'])} tokens"
     if totals["cache_hits"]:
         yield f"  {count(totals['cache_hits'])} answers from the cache"
+    if paid["calls"]:
+        unpriced = f" (the price of {count(paid['unpriced'])} is not known)" if paid["unpriced"] else ""
+        yield (
+            f"  {money(paid['cost_usd'])} paid for {calls(paid['calls'])} of Claude by pipelines{unpriced}: "
+            f"{count(paid['prompt_tokens'])} tokens read, {count(paid['answer_tokens'])} written"
+        )
 
 
-def _table(title: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[str]:
+def _table(
+    title: str, rows: Sequence[tuple[str, Mapping[str, Any]]], columns: Sequence[_Column]
+) -> Iterator[str]:
     if not rows:
         return
-    cells = [[form(row[key]) for key, _, form in _COLUMNS] for _, row in rows]
+    cells = [[form(row[key]) for key, _, form in columns] for _, row in rows]
     widths = [
         max(len(heading), *(len(line[number]) for line in cells))
-        for number, (_, heading, _) in enumerate(_COLUMNS)
+        for number, (_, heading, _) in enumerate(columns)
     ]
     names = [printable(name) for name, _ in rows]
     first = max(_NAMED, *map(len, names))
     room = shutil.get_terminal_size((100, 24)).columns - first - sum(widths) - 2 * len(widths) - 4
     most = max(row["calls"] for _, row in rows)
     yield ""
-    headings = [heading.rjust(width) for (_, heading, _), width in zip(_COLUMNS, widths, strict=True)]
+    headings = [heading.rjust(width) for (_, heading, _), width in zip(columns, widths, strict=True)]
     yield f"{_heading(title.ljust(first + 2))}  {click.style('  '.join(headings), dim=True)}"
     for name, line, (_, row) in zip(names, cells, rows, strict=True):
         shown = "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))

@@ -19,6 +19,7 @@ from recorded_calls import DAY, NOON, call, record
 
 from supervisor_mcp import ledger
 from supervisor_mcp.database import Database
+from supervisor_mcp.ledger import Entry
 from supervisor_setup import assets, usage
 from supervisor_setup.errors import UsageError
 
@@ -190,6 +191,61 @@ def test_the_hint_for_a_damaged_ledger_leads_to_a_new_one(cli, home, at_noon):
     assert cli("--json", "usage").json["totals"]["calls"] == 1
 
 
+def paid(micros: int | None, **fields: object) -> Entry:
+    about = {"tool": "pipeline:triage", "backend": "anthropic", "model": "claude-sonnet-5-5"}
+    return call(**{**about, "prompt_tokens": 3000, "answer_tokens": 200, "cost_micros": micros, **fields})
+
+
+def test_what_pipelines_paid_is_told_apart_from_what_local_models_did(cli, home, at_noon):
+    record(home.state, call(), paid(1_234_567), paid(500_000), paid(None), call(backend="anthropic"))
+    found = cli("--json", "usage", "--html", "u.html").json
+    assert found["totals"]["cost_usd"] == 1.734567
+    assert found["paid"] == {
+        "calls": 3,
+        "prompt_tokens": 9000,
+        "answer_tokens": 600,
+        "cost_usd": 1.734567,
+        "unpriced": 1,
+    }
+    assert {row["tool"]: row["cost_usd"] for row in found["by_tool"]} == {
+        "ask_local_llama": 0,
+        "pipeline:triage": 1.734567,
+    }
+    out = cli("usage").out
+    assert "$1.73 paid for 3 calls of Claude by pipelines (the price of 1 is not known): 9,000 tokens" in out
+    assert "2,000 tokens read and 200 written by local models" in out
+    assert re.search(r"By tool .* paid\n", out)
+    page = Path("u.html").read_text(encoding="utf-8")
+    assert "<dd>$1.73<small>3 calls, the price of 1 not known</small></dd>" in page
+    assert '<th scope="col">Paid</th>' in page
+    assert "<dd>2,000<small>" in page
+
+
+def test_where_nothing_was_paid_nothing_is_said_of_it(cli, recorded):
+    out = cli("usage", "--html", "u.html").out
+    assert " paid" not in out.replace("Claude would have paid", "").replace("Claude paid for the calls", "")
+    assert ">Paid" not in Path("u.html").read_text(encoding="utf-8")
+
+
+def test_a_ledger_from_before_costs_were_known_is_read_and_then_brought_up_to_date(cli, home, at_noon):
+    database = Database(ledger.path(str(home.state)), ledger.MIGRATIONS[:1], busy_seconds=1)
+
+    def fill(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO kinds VALUES (1, 'ask_local_llama', 'phi', 'swap', 'ok')")
+        connection.execute("INSERT INTO entries VALUES (1, ?, 1, 1, 50, 5, 1.5, 0, 0)", (NOON,))
+
+    database.write(fill)
+    database.close()
+    found = cli("--json", "usage").json
+    assert (found["totals"]["calls"], found["totals"]["cost_usd"]) == (1, 0)
+    record(home.state, paid(250_000))
+    found = cli("--json", "usage").json
+    assert (found["totals"]["calls"], found["totals"]["cost_usd"]) == (2, 0.25)
+    with closing(sqlite3.connect(home.state / ledger.NAME)) as connection:
+        view = connection.execute("SELECT tool, cost_micros FROM calls ORDER BY id").fetchall()
+    assert view == [("ask_local_llama", None), ("pipeline:triage", 250_000)]
+
+
 def test_calls_dated_in_the_future_are_left_out_and_named(cli, home, at_noon):
     record(home.state, call(), call(at=NOON + 2 * DAY), call(at=NOON + 30_000 * DAY))
     found = cli("--json", "usage", "--html", "u.html").json
@@ -283,7 +339,7 @@ def test_a_hundred_thousand_calls_are_summed_up_in_half_a_second(home, at_noon):
         ]
         connection.executemany("INSERT OR IGNORE INTO kinds VALUES (NULL, ?, ?, ?, ?)", kinds)
         rows = ((NOON - number * 300, number % 30 + 1) for number in range(100_000))
-        connection.executemany("INSERT INTO entries VALUES (NULL, ?, ?, 1, 1000, 100, 1.5, 5000, 1)", rows)
+        connection.executemany("INSERT INTO entries VALUES (NULL, ?, ?, 1, 1000, 100, 1.5, 5000, 1, 7)", rows)
 
     database.write(fill)
     database.close()

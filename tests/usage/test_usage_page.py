@@ -121,6 +121,9 @@ def test_the_prices_are_complete_dated_and_consistent():
     for model in data["models"]:
         assert 0 < model["cache_read"] < model["input"] < model["cache_write"] < model["output"]
         assert model["family"] in model["id"]
+    datetime.date.fromisoformat(data["batch"]["date"])
+    assert data["batch"]["source"].startswith("https://")
+    assert 0 < data["batch"]["factor"] < 1
 
 
 def test_the_estimate_is_bytes_by_the_stated_factor_times_the_stated_price():

@@ -40,6 +40,7 @@ def report(layout: Layout, since: str | None, html: Path | None) -> Result:
 def _to_json(found: usage.Usage) -> dict[str, Any]:
     groups = found.groups
     total = usage.total(groups)
+    paid = usage.total([group for group in groups if group.is_paid])
     days = usage.by(groups, lambda group: (group.day,))
     tools = usage.by(groups, lambda group: (group.tool,))
     models = usage.by(groups, lambda group: (group.model, group.backend))
@@ -47,6 +48,13 @@ def _to_json(found: usage.Usage) -> dict[str, Any]:
     return {
         "future_calls": found.future_calls,
         "totals": total.to_json(),
+        "paid": {
+            "calls": paid.calls,
+            "prompt_tokens": paid.prompt_tokens,
+            "answer_tokens": paid.answer_tokens,
+            "cost_usd": paid.cost_micros / 1_000_000,
+            "unpriced": paid.calls - paid.priced,
+        },
         "by_day": [{"day": day, **figures.to_json()} for (day,), figures in days.items()],
         "by_tool": [{"tool": tool, **figures.to_json()} for (tool,), figures in tools.items()],
         "by_model": [
