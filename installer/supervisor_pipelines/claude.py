@@ -193,6 +193,10 @@ class Claude:
         with self.explained(request.model):
             return self.client.messages.count_tokens(**params).input_tokens
 
+    def close(self) -> None:
+        """Give the connections back."""
+        self.client.close()
+
     @contextmanager
     def explained(self, model: str = "") -> Iterator[None]:
         """Turns the SDK's errors into ours."""

@@ -86,6 +86,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     with PaidApi() as api:
         made = Desk(tmp_path, api)
         yield made
+        made.claude.close()
         made.store.close()
 
 
@@ -290,6 +291,7 @@ def test_a_batch_that_never_reached_the_api_is_sent_again(desk: Desk) -> None:
 
 
 def test_a_wrong_key_ends_the_run_and_nothing_stays_reserved(desk: Desk) -> None:
+    desk.claude.close()
     desk.claude = Claude("sk-ant-wrong", desk.api.url)
     with pytest.raises(RunStopped, match="refuses the key"):
         desk.ask("one")
@@ -305,6 +307,7 @@ def test_an_api_that_stays_away_ends_the_run_and_its_batch_is_looked_for_by_the_
     there, desk.claude = desk.claude, Claude("sk-ant-any", "http://127.0.0.1:9")
     with pytest.raises(RunStopped, match="cannot be reached"):
         desk.ask("one")
+    desk.claude.close()
     desk.claude = there
     desk.ask("one")
     assert desk.sizes() == [1]

@@ -57,11 +57,12 @@ class Till:
         self.api = api
         self.store = Store.open(folder, None)
         self.store.create_tables()
+        self.claude = Claude(api.key, api.url)
         self.payer = self.another("first")
 
     def another(self, executor: str, run: str = RUN) -> Payer:
         """A payer of another process."""
-        return Payer(self.store, Claude(self.api.key, self.api.url), run_id=run, executor_id=executor)
+        return Payer(self.store, self.claude, run_id=run, executor_id=executor)
 
     def pay(self, prompt: str, *, attempt: int = 0) -> Paid[Verdict]:
         return self.payer.pay(request(prompt), Verdict, attempt=attempt)
@@ -91,6 +92,7 @@ def till(tmp_path: Path) -> Iterator[Till]:
     with PaidApi() as api:
         made = Till(tmp_path, api)
         yield made
+        made.claude.close()
         made.store.close()
 
 
@@ -365,8 +367,7 @@ def test_stopped_it_waits_no_longer_and_owes_nothing(till: Till) -> None:
 
 def test_paid_calls_are_in_the_ledger_with_their_cost(till: Till, tmp_path: Path) -> None:
     ledger = Ledger(str(tmp_path))
-    api = Claude(till.api.key, till.api.url)
-    payer = Payer(till.store, api, run_id=RUN, executor_id="me", books=Books(ledger, "triage"))
+    payer = Payer(till.store, till.claude, run_id=RUN, executor_id="me", books=Books(ledger, "triage"))
     paid = payer.pay(request("one"), Verdict)
     payer.pay(request("one"), Verdict)
     ledger.close()
