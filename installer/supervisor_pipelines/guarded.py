@@ -19,7 +19,6 @@ from typing import Any, NoReturn
 import click
 
 from supervisor_pipelines.definition import Pipeline
-from supervisor_pipelines.store import FOLDER
 from supervisor_setup import config as config_file
 from supervisor_setup import edge
 from supervisor_setup.config import Config
@@ -164,6 +163,8 @@ def _check_results(out: str, bounds: Bounds) -> None:
         )
     if not os.path.lexists(real):
         return
+    from supervisor_pipelines.store import FOLDER  # SQLAlchemy takes half a second
+
     state = real / FOLDER
     if not real.is_dir() or (not state.is_dir() and any(real.iterdir())):
         raise UsageError(f"{out}: holds other things than the results of a run", hint=_NEW_FOLDER)
