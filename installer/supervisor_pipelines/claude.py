@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -53,9 +54,7 @@ class PaidRequest:
     @classmethod
     def of(cls, step: Ask[Any, Any] | Digest[Any, Any], prompt: str) -> Self:
         """What `step` asks with this prompt."""
-        from anthropic import transform_schema
-
-        return cls(step.model, step.system, prompt, transform_schema(step.answer), step.max_tokens)
+        return cls(step.model, step.system, prompt, _schema(step.answer), step.max_tokens)
 
     @property
     def params(self) -> dict[str, Any]:
@@ -240,6 +239,14 @@ class Claude:
         if status == 404:
             return RunStopped(f"{self.url}: HTTP 404: {said}", hint=f"unset {URL_VARIABLE}")
         return StepFailure(f"the API does not take it (HTTP {status}: {said})")
+
+
+@cache
+def _schema(form: Any) -> Mapping[str, Any]:
+    """The form's schema, without the keywords that the API does not take."""
+    from anthropic import transform_schema
+
+    return transform_schema(form)
 
 
 def answer_of(reply: Reply, form: type[Answer]) -> Answer:

@@ -41,6 +41,7 @@ class Tariff:
     models: Mapping[str, Mapping[str, Any]]
     batch_factor: Decimal
     bytes_per_token: Decimal
+    least_bytes_per_token: Decimal
     date: str
     source: str
 
@@ -52,6 +53,7 @@ class Tariff:
             models={model["id"]: model for model in data["models"]},
             batch_factor=Decimal(data["batch"]["factor"]),
             bytes_per_token=Decimal(data["bytes_per_token"]),
+            least_bytes_per_token=Decimal(data["least_bytes_per_token"]),
             date=data["date"],
             source=data["source"],
         )
