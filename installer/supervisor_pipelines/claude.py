@@ -54,7 +54,8 @@ class PaidRequest:
     @classmethod
     def of(cls, step: Ask[Any, Any] | Digest[Any, Any], prompt: str) -> Self:
         """What `step` asks with this prompt."""
-        return cls(step.model, step.system, prompt, _schema(step.answer), step.max_tokens)
+        form: type[BaseModel] = step.answer
+        return cls(step.model, step.system, prompt, _schema(form), step.max_tokens)
 
     @property
     def params(self) -> dict[str, Any]:
@@ -242,7 +243,7 @@ class Claude:
 
 
 @cache
-def _schema(form: Any) -> Mapping[str, Any]:
+def _schema(form: type[BaseModel]) -> Mapping[str, Any]:
     """The form's schema, without the keywords that the API does not take."""
     from anthropic import transform_schema
 
