@@ -3,10 +3,11 @@
     python tests/real_parts.py
 
 Two versions of the Claude Code client, the LiteLLM proxy, llama.cpp's server and a small model, MCP's
-conformance suite and its Inspector, and uv go into `SUPERVISOR_TEST_CACHE` (default: supervisor-setup-tests
-in the user's cache folder). Only what is missing or incomplete is built; a second run needs no network and
-ends at once. Needed: Python with venv, Node.js with npm, a C++ compiler and make; cmake comes by itself.
-PostgreSQL is the machine's; where there is none, root gets Debian's package.
+conformance suite and its Inspector, uv, and a validator of Kubernetes' manifests go into
+`SUPERVISOR_TEST_CACHE` (default: supervisor-setup-tests in the user's cache folder). Only what is missing or
+incomplete is built; a second run needs no network and ends at once. Needed: Python with venv, Node.js with
+npm, a C++ compiler and make; cmake comes by itself. PostgreSQL is the machine's; where there is none, root
+gets Debian's package.
 """
 
 import fcntl
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from real_part import Log, Part, PartError
-from real_pipeline_parts import POSTGRESQL, UV, postgresql_programs
+from real_pipeline_parts import KUBERNETES, POSTGRESQL, UV, postgresql_programs
 
 CLIENT_VERSIONS = ("2.1.197", "2.1.330")
 HINT = "hint: python tests/real_parts.py"
@@ -109,6 +110,11 @@ class RealParts:
     def wheels(self) -> Path:
         """The folder of wheels from which uv makes a pipeline's environment without a network."""
         return self.root / "uv" / "wheels"
+
+    @property
+    def kubernetes_validate(self) -> Path:
+        """The validator of Kubernetes' manifests, which has their schemas with it."""
+        return self.root / "kubernetes" / "bin" / "kubernetes-validate"
 
     @property
     def _site_packages(self) -> Path:
@@ -273,6 +279,7 @@ PARTS = (
     _mcp_tool_part("inspector", _INSPECTOR, lambda parts: parts.inspector),
     POSTGRESQL,
     UV,
+    KUBERNETES,
 )
 
 

@@ -1,4 +1,4 @@
-"""The real parts of pipelines: PostgreSQL, and uv with the wheels for a script's environment."""
+"""The real parts of pipelines: PostgreSQL, uv with a script's wheels, a validator for Kubernetes."""
 
 import os
 import shutil
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from real_parts import RealParts
 
 _UV = "0.13.9"
+# Kubernetes' own schemas of 14 versions, 72 MB: too much for each of the environments that the tests run in.
+_KUBERNETES_VALIDATE = "1.37.0"
 _PYTHON = ".".join(map(str, sys.version_info[:2]))
 _DEBIANS = Path("/usr/lib/postgresql")
 
@@ -94,4 +96,27 @@ UV = Part(
     build=_build_uv,
     verify=_verify_uv,
     duration="about 1 minute",
+)
+
+
+def _build_kubernetes(parts: "RealParts", log: Log) -> None:
+    log.run(sys.executable, "-m", "venv", parts.root / "kubernetes")
+    pip = (parts.root / "kubernetes" / "bin" / "python", "-m", "pip", "--disable-pip-version-check")
+    log.run(*pip, "install", f"kubernetes-validate=={_KUBERNETES_VALIDATE}")
+
+
+def _verify_kubernetes(parts: "RealParts", log: Log) -> None:
+    said = log.run(parts.kubernetes_validate, "--version")
+    if _KUBERNETES_VALIDATE not in said:
+        raise PartError(f"{parts.kubernetes_validate}: says that it is {said!r}, not {_KUBERNETES_VALIDATE}")
+
+
+KUBERNETES = Part(
+    name="kubernetes",
+    pins={"kubernetes-validate": _KUBERNETES_VALIDATE},
+    needs=lambda: None,
+    files=lambda parts: (parts.kubernetes_validate,),
+    build=_build_kubernetes,
+    verify=_verify_kubernetes,
+    duration="about 20 s",
 )
