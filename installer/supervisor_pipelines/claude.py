@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from supervisor_mcp.answers import well_formed
 from supervisor_pipelines.definition import Ask, Digest
 from supervisor_pipelines.failures import RunStopped, StepFailure
 from supervisor_pipelines.tariff import Usage
@@ -55,7 +56,7 @@ class PaidRequest:
     def of(cls, step: Ask[Any, Any] | Digest[Any, Any], prompt: str) -> Self:
         """What `step` asks with this prompt."""
         form: type[BaseModel] = step.answer
-        return cls(step.model, step.system, prompt, _schema(form), step.max_tokens)
+        return cls(step.model, step.system, well_formed(prompt), _schema(form), step.max_tokens)
 
     @property
     def params(self) -> dict[str, Any]:
@@ -73,7 +74,7 @@ class PaidRequest:
     @property
     def body(self) -> bytes:
         """The request as bytes, the same for the same request."""
-        return json.dumps(self.params, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        return json.dumps(self.params, sort_keys=True, ensure_ascii=False).encode()
 
     @property
     def key(self) -> str:
@@ -179,9 +180,14 @@ class Claude:
             RunStopped: it would take none: the key or the model is wrong.
             Unanswered: anything else.
         """
+        timeout = max(_LEAST_TIMEOUT, request.max_tokens * _SECONDS_A_TOKEN)
         with self.explained(request.model):
-            timeout = max(_LEAST_TIMEOUT, request.max_tokens * _SECONDS_A_TOKEN)
-            return Reply.of(self.client.messages.create(**request.params, timeout=timeout))
+            message = self.client.messages.create(**request.params, timeout=timeout)
+        try:
+            return Reply.of(message)
+        except (AttributeError, TypeError) as error:  # the SDK gives whatever came, such as a page of HTML
+            # Something has answered in the API's place, and may have passed the request on.
+            raise Unanswered(f"{self.url}: answered with something that is no message", Why.LOST) from error
 
     def count_tokens(self, request: PaidRequest) -> int:
         """The tokens of the prompt; costs nothing.
@@ -217,7 +223,6 @@ class Claude:
         said = str(cause).strip() or type(cause).__name__
         if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout):
             return Unanswered(f"{self.url}: cannot be reached ({said})", Why.UNREACHABLE)
-        # Also where something came that is no answer of this API: it may have passed the request on.
         return Unanswered(f"{self.url}: broke off its answer ({said})", Why.LOST)
 
     def _refused(self, error: APIStatusError, model: str) -> Exception:
