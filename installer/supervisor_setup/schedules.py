@@ -82,14 +82,12 @@ def crontab(job: Job, when: When) -> bytes:
     """A crontab line, with comments that say where it goes."""
     keys, out, log = (shlex.quote(str(path)) for path in (job.keys, job.out, job.out / "cron.log"))
     command = (
-        f"umask 077; set -a; . {keys}; set +a; mkdir -p {out} && exec {shlex.join(job.command)} >> {log} 2>&1"
+        f"umask 077; set -a; . {keys}; set +a; mkdir -p {out} && "
+        # What is printed cron sends as mail: nothing, or the end of a run that failed.
+        f"{{ {shlex.join(job.command)} >> {log} 2>&1 || tail -n 3 {log}; }}"
     )
-    return _rendered(
-        # cron takes a % for the end of the line.
-        "crontab.j2",
-        job=job,
-        line=f"{when.crontab} {command.replace('%', chr(92) + '%')}",
-    )
+    # cron takes a % for the end of the line.
+    return _rendered("crontab.j2", job=job, line=f"{when.crontab} " + command.replace("%", "\\%"))
 
 
 def timer(job: Job, when: When) -> dict[str, bytes]:

@@ -188,6 +188,18 @@ def test_the_crontab_line_runs_the_script_with_its_keys_and_keeps_what_it_says(c
     assert (out / "cron.log").read_text(encoding="utf-8") == "said\nsaid\n"
 
 
+def test_cron_is_given_something_to_mail_only_when_a_run_failed(cli, home, script, tmp_path):
+    home.write(home.config.with_name("pipeline.env"), "")
+    script.write_text("import sys; print('a\\nb\\nc\\nd'); sys.exit(len(sys.argv[-1]) % 2)", encoding="utf-8")
+    for budget, mailed in (("10", ""), ("5", "b\nc\nd\n")):
+        _, command = cron_command(
+            cli("new", "cron", str(script), "x", "--out", "out", "--budget", budget).out
+        )
+        ran = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
+        assert ran.stdout + ran.stderr == mailed
+    assert (tmp_path / "work" / "out" / "cron.log").read_text(encoding="utf-8") == "a\nb\nc\nd\n" * 2
+
+
 @pytest.mark.parametrize(
     ("options", "fields", "calendar"),
     [
