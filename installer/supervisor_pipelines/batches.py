@@ -68,7 +68,7 @@ class Batcher:
         self._api = BatchApi(api)
         self._run_id = run_id
         self._books = books
-        self._progress = _ignore
+        self._progress: Progress = _ignore
         self._tariff = Tariff.load()
 
     def ask_all(self, asks: Iterable[Ask], form: type[BaseModel], progress: Progress | None = None) -> None:
