@@ -171,6 +171,31 @@ def test_nothing_wider_is_let_through_by_the_client(installed: Desk) -> None:
     assert len(list((installed.home.project / "docs").iterdir())) == DOCUMENTS
 
 
+def test_harmless_things_around_it_are_let_through(installed: Desk) -> None:
+    helped = f"{begin(installed)} status --help"
+    around = ("timeout 60 {}", "nohup {}", "time {}", "LANG=C {}", "{} 2>&1 | tail -n 3", "{} # look")
+    more = ("cd docs && {}", "if true; then {}; fi")
+    results, errors = asked(installed, "around", *(one.format(helped) for one in (*around, *more)))
+    assert errors == [False] * len(errors), results
+    assert all("--json" in result or "--help" in result for result in results)
+
+
+def test_the_script_is_not_changed_without_asking_not_even_where_edits_are_accepted(
+    client: Claude, tmp_path: Path
+) -> None:
+    with installed_at(client, tmp_path) as desk:
+        setup = desk.command(PROGRAM, "install", "--yes", "--scope", "project")
+        assert setup.code == 0, setup.output
+        script = desk.home.project / ".claude" / "skills" / "document-pipeline" / "pipeline.py"
+        before = script.read_bytes()
+        look = tool_use("Read", file_path=str(script))
+        change = tool_use("Write", file_path=str(script), content="print('changed')\n")
+        desk.api.script("edit", [look, change, text("done")])
+        desk.ask("edit", args=("--permission-mode", "acceptEdits"))
+        assert desk.api.last("edit").tool_errors == [False, True]
+        assert script.read_bytes() == before
+
+
 def test_what_the_client_lets_through_the_script_bounds(installed: Desk) -> None:
     commands = spelled(installed, tuple(REFUSED_BY_THE_SCRIPT), "bounded")
     results, errors = asked(installed, "bounded", *commands)
