@@ -11,10 +11,4 @@ def lose_extra(bench: Bench) -> None:
     bench.monkeypatch.setattr(pipeline_skill, "find_spec", lambda name: None if name == "dbos" else object())
 
 
-def _never_had_it(bench: Bench) -> None:
-    bench.cli("uninstall", "--yes")
-    lose_extra(bench)
-    bench.cli("install", "--yes")
-
-
-FAULTS: Faults = {"pipeline.extra": (Fault(lose_extra, Status.WARNING), Fault(_never_had_it, Status.INFO))}
+FAULTS: Faults = {"pipeline.extra": Fault(lose_extra, Status.WARNING)}

@@ -27,15 +27,16 @@ def extra(world: World) -> Iterator[Finding]:
     if not missing:
         yield Finding(EXTRA_CHECK, Status.OK, f"the extra `{pipeline_skill.EXTRA}` is installed")
         return
-    installed = _is_installed(world)
-    what = "the skill document-pipeline cannot run" if installed else "Claude has no document-pipeline"
-    yield Finding(
-        EXTRA_CHECK,
-        Status.WARNING if installed else Status.INFO,
-        f"the extra `{pipeline_skill.EXTRA}` is not installed ({missing} missing): {what}",
-        hint=f"{_pip_install()} && {world.layout.command} install; "
-        f"or: {world.layout.command} config set pipeline.skill false",
+    what = f"the extra `{pipeline_skill.EXTRA}` is not installed"
+    hint = (
+        f"{_pip_install()} && {world.layout.command} install; "
+        f"or: {world.layout.command} config set pipeline.skill false"
     )
+    if not _is_installed(world):
+        yield Finding(EXTRA_CHECK, Status.SKIPPED, what, hint=hint)
+        return
+    what += f" ({missing} missing), so the skill {pipeline_skill.NAME} cannot run"
+    yield Finding(EXTRA_CHECK, Status.WARNING, what, hint=hint)
 
 
 def _is_installed(world: World) -> bool:
