@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -107,9 +108,11 @@ def _run(shell: Shell, /, *, estimate: bool, budget: float | None, **given: Any)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def _status(out: Path, db: str | None, *, as_json: bool) -> int:
     """Say how far the run in DIR is, also while it goes on."""
-    from supervisor_pipelines import commands
+    from supervisor_pipelines import status
 
-    return commands.status(out, db, as_json=as_json)
+    found = status.look(out, db)
+    click.echo(json.dumps(found.to_json(), indent=2) if as_json else found.to_text())
+    return Exit.OK
 
 
 @_commands.command("work")

@@ -1,11 +1,9 @@
-"""What the commands do around what they are about: open what they need, say how it ended."""
+"""What `run` and `work` do around what they are about: open what they need, and say how it ended."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import click
@@ -19,7 +17,7 @@ from supervisor_pipelines.leaving import Leaving
 from supervisor_pipelines.outlet import Outlet
 from supervisor_pipelines.progress import progress
 from supervisor_pipelines.run import Order, Outcome, Run
-from supervisor_pipelines.status import counted, standing
+from supervisor_pipelines.status import counted
 from supervisor_pipelines.store import Store
 from supervisor_pipelines.tables import State
 from supervisor_pipelines.worker import Worker
@@ -38,7 +36,7 @@ def run(pipeline: Pipeline[Any, Any], order: Order, layout: Layout) -> int:
     """
     outlet = Outlet.of(order.out, pipeline=pipeline.name, shared=order.db is not None)
     leaving = Leaving()
-    with leaving.on_signals(), outlet.locked(), _opened(outlet.folder, order.db) as store:
+    with leaving.on_signals(), outlet.locked(), Store.opened(outlet.folder, order.db) as store:
         with (
             _workshop(pipeline, store, layout, run=outlet.run, litellm_url=order.litellm_url) as workshop,
             progress() as shown,
@@ -46,23 +44,6 @@ def run(pipeline: Pipeline[Any, Any], order: Order, layout: Layout) -> int:
             crew = Crew(pipeline, workshop, order.concurrency)
             outcome = Run(order, outlet, crew, shown, leaving).go()
         return _said(outcome)
-
-
-def status(out: Path, db: str | None, *, as_json: bool) -> int:
-    """Say how far a run is; returns the exit code.
-
-    Raises:
-        UserError: there is none, or its database cannot be read.
-    """
-    outlet = Outlet.found(out)
-    if outlet is None:
-        raise UserError(f"{out}: holds no run", hint=f"run PATH… --out {out}")
-    if outlet.shared and db is None:
-        raise UserError(f"{out}: its state is in a database", hint=f"status --out {out} --db URL")
-    with _opened(out, db if outlet.shared else None) as store:
-        found = standing(store, outlet)
-    click.echo(json.dumps(found.to_json(), indent=2) if as_json else found.to_text())
-    return Exit.OK
 
 
 def work(  # noqa: PLR0913 - as many as the command has options
@@ -83,7 +64,7 @@ def work(  # noqa: PLR0913 - as many as the command has options
     folder = layout.state / "pipelines"
     with (
         leaving.on_signals(),
-        _opened(folder, db) as store,
+        Store.opened(folder, db) as store,
         _workshop(pipeline, store, layout, litellm_url=litellm_url) as workshop,
         progress() as shown,
     ):
@@ -98,16 +79,6 @@ def work(  # noqa: PLR0913 - as many as the command has options
 def estimate(pipeline: Pipeline[Any, Any], order: Order, layout: Layout) -> int:
     """Say what a run would cost; returns the exit code."""
     raise NotImplementedError
-
-
-@contextmanager
-def _opened(folder: Path, db: str | None) -> Iterator[Store]:
-    store = Store.open(folder, db)
-    try:
-        store.create_tables()
-        yield store
-    finally:
-        store.close()
 
 
 @contextmanager

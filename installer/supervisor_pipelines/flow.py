@@ -112,10 +112,8 @@ class Flow:
         journal = Journal(self.store, task.run)
         try:
             row = journal.document(task)
-            if row is not None and row.stopped is not None:
-                raise Left
             try:
-                yield row
+                yield _unless_stopped(row)
             except StepFailure as error:
                 journal.finish(task, error=error.reason)
         except CallCancelled:
@@ -127,6 +125,12 @@ class Flow:
             log = bugs.write_log(error, "pipeline")
             self.bugs.append(error)
             journal.finish(task, error=f"a bug ({type(error).__name__}: {error}), see {log}")
+
+
+def _unless_stopped(row: AnyRow | None) -> AnyRow | None:
+    if row is not None and row.stopped is not None:
+        raise Left
+    return row
 
 
 def document_of(row: AnyRow) -> Document:

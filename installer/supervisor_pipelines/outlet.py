@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from supervisor_pipelines.store import FOLDER, private_file
+from supervisor_pipelines.store import FOLDER, private_file, private_folder
 from supervisor_setup.errors import UserError
 
 RESULTS = "results.jsonl"
@@ -94,7 +94,7 @@ class Outlet:
                 hint="--out with another folder, or move the file away",
             )
         data = {key: value for key, value in asdict(outlet).items() if key != "folder"}
-        replace_file(private_file(outlet.hidden / "run.json"), [json.dumps(data)])
+        replace_file(private_folder(outlet.hidden) / "run.json", [json.dumps(data)], mode=0o600)
         return outlet
 
     @contextmanager
@@ -129,7 +129,7 @@ def _lock(file: IO[str]) -> bool:
     return True
 
 
-def replace_file(path: Path, parts: Iterable[str]) -> None:
+def replace_file(path: Path, parts: Iterable[str], *, mode: int = 0o666) -> None:
     """Write a file in a way that leaves either the old one or the new one, whenever the process is killed.
 
     Raises:
@@ -137,7 +137,7 @@ def replace_file(path: Path, parts: Iterable[str]) -> None:
     """
     new = path.with_name(f".{path.name}.new")
     try:
-        with new.open("w", encoding="utf-8") as file:
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
             file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())

@@ -49,6 +49,8 @@ class Progress:
 
     def show(self, counts: dict[State, int], *, money: str = "", complete: bool = True) -> None:
         """How many documents are in which state; not `complete` while more are being found."""
+        if not any(counts.values()):
+            return
         now = time.monotonic()
         ended, total = counts[State.DONE] + counts[State.FAILED], sum(counts.values())
         self._pace.note(ended, now)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from supervisor_mcp.calls import CallCancelled
-from supervisor_pipelines import documents, identity, money, report
+from supervisor_pipelines import batch_records, documents, identity, money, report
 from supervisor_pipelines.batches import Waiting
 from supervisor_pipelines.batching import Batching
 from supervisor_pipelines.crew import Crew
@@ -127,6 +127,9 @@ class Run:
         row = None if self.order.paths else self.journal.row()
         before = Options() if row is None else Options.load(row.options)
         given = {name: value for name, value in self.order.options.items() if value is not None}
+        with self.workshop.store.read() as connection:
+            if batch_records.of_run(connection, self.outlet.run):
+                given["batch"] = True  # what is under way at the API is waited for, rather than asked again
         return replace(before, **given)
 
     def _check_tools(self) -> None:
@@ -188,6 +191,7 @@ class Run:
         if digest is not None and not self.options.local_only and self._goes_on:
             self._meanwhile(partial(self._digest, digest), self.workshop.payer(self.outlet.run).stop)
         if self._goes_on:
+            self.engine.close_queue(self.outlet.run)
             self.journal.end()
 
     def _meanwhile(self, work: Callable[[], None], stop: Callable[[], None]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select
@@ -15,6 +16,7 @@ from supervisor_pipelines.outlet import Outlet
 from supervisor_pipelines.store import Store
 from supervisor_pipelines.tables import State, executors, paths
 from supervisor_pipelines.tariff import MICROS, dollars
+from supervisor_setup.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,21 @@ class Standing:
         if self.money.calls or self.money.budget is not None or self.money.lost:
             lines.append(f"{counted(self.money.calls, 'paid call')}, {spent(self.money)}")
         return lines
+
+
+def look(out: Path, db: str | None) -> Standing:
+    """How far the run in the folder `out` is.
+
+    Raises:
+        UserError: there is none, or its database cannot be read.
+    """
+    outlet = Outlet.found(out)
+    if outlet is None:
+        raise UserError(f"{out}: holds no run", hint=f"run PATH… --out {out}")
+    if outlet.shared and db is None:
+        raise UserError(f"{out}: its state is in a database", hint=f"status --out {out} --db URL")
+    with Store.opened(out, db if outlet.shared else None) as store:
+        return standing(store, outlet)
 
 
 def standing(store: Store, outlet: Outlet) -> Standing:

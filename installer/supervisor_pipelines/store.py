@@ -73,6 +73,21 @@ class Store:
         ).execution_options(schema_translate_map={None: SCHEMA})
         return cls(engine, url.render_as_string(hide_password=True))
 
+    @classmethod
+    @contextmanager
+    def opened(cls, folder: Path, db: str | None) -> Iterator[Self]:
+        """The database with all its tables, while inside.
+
+        Raises:
+            UserError: as `open` and `create_tables`.
+        """
+        store = cls.open(folder, db)
+        try:
+            store.create_tables()
+            yield store
+        finally:
+            store.close()
+
     @property
     def shared(self) -> bool:
         """Whether workers on other machines can reach it."""
@@ -158,11 +173,24 @@ def private_file(path: Path) -> Path:
     Raises:
         UserError: it cannot be made.
     """
+    private_folder(path.parent)
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+    return path
+
+
+def private_folder(path: Path) -> Path:
+    """Make the folder, for its owner alone.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be made ({error.strerror})") from error
     return path
 
 

@@ -162,5 +162,5 @@ def test_a_server_that_cannot_be_reached_is_one_clear_line(tmp_path: Path) -> No
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file stands here")
-    with pytest.raises(UserError, match=r"state\.db: cannot be written \(.+\)"):
+    with pytest.raises(UserError, match=r"\.pipeline: cannot be made \(.+\)"):
         Store.open(tmp_path / "out", None)
