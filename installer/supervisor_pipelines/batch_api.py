@@ -14,6 +14,7 @@ from supervisor_pipelines.claude import Claude, PaidRequest, Unanswered
 from supervisor_pipelines.failures import RunStopped
 
 if TYPE_CHECKING:
+    from anthropic.resources.messages.batches import Batches
     from anthropic.types.messages import MessageBatch, MessageBatchIndividualResponse
 
 PATIENCE_SECONDS = 600.0
@@ -29,8 +30,11 @@ class BatchApi:
 
     def __init__(self, api: Claude) -> None:
         self._api = api
-        self._batches = api.client.messages.batches
         self._stopped = threading.Event()
+
+    @property
+    def _batches(self) -> Batches:
+        return self._api.client.messages.batches
 
     def stop(self) -> None:
         """Have every wait end with CallCancelled."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -143,13 +144,27 @@ class Claude:
     """The API at `url`; from several threads at once. Nothing of the environment has an effect on it."""
 
     def __init__(self, key: str, url: str = DEFAULT_URL) -> None:
-        from anthropic import Anthropic
-
         self.url = url
-        with _without("ANTHROPIC_CUSTOM_HEADERS"):
-            self.client: Anthropic = Anthropic(
-                api_key=key, base_url=url, max_retries=0, timeout=_LEAST_TIMEOUT, open_telemetry=False
-            )
+        self._key = key
+        self._lock = threading.Lock()
+        self._client: Anthropic | None = None
+
+    @property
+    def client(self) -> Anthropic:
+        """The SDK's client, made with the first call: a run with nothing to pay for need not import it."""
+        with self._lock:
+            if self._client is None:
+                from anthropic import Anthropic  # 2 s
+
+                with _without("ANTHROPIC_CUSTOM_HEADERS"):
+                    self._client = Anthropic(
+                        api_key=self._key,
+                        base_url=self.url,
+                        max_retries=0,
+                        timeout=_LEAST_TIMEOUT,
+                        open_telemetry=False,
+                    )
+            return self._client
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -201,7 +216,8 @@ class Claude:
 
     def close(self) -> None:
         """Give the connections back."""
-        self.client.close()
+        if self._client is not None:
+            self._client.close()
 
     @contextmanager
     def explained(self, model: str = "") -> Iterator[None]:

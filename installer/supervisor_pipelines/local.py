@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -204,11 +204,16 @@ class LocalModel:
             return _valid(step.answer, json_answers.parsed(said))
 
         asker = Asker(bench)
-        form = extract.form(step.answer.model_json_schema(), min(step.max_tokens, asker.context_tokens // 2))
+        form = extract.form(_schema(step.answer), min(step.max_tokens, asker.context_tokens // 2))
         found = [facts for part in asker.parts(chunk, form) for facts in asker.ask(part, form, accepted)]
         if len(found) == 1:
             return found[0]
         return _merged(found, step)
+
+
+@cache
+def _schema(form: type[BaseModel]) -> dict[str, Any]:
+    return form.model_json_schema()
 
 
 def _merged(found: Sequence[Facts], step: Extract[Facts]) -> Facts:
