@@ -220,6 +220,7 @@ class Batcher:
         results = self._api.results(api_id)
         while some := list(islice(results, _COLLECTED_AT_ONCE)):
             with self._store.begin() as connection:
+                money.lock(connection, self._run_id)
                 for one in some:
                     reservation = left.pop(one.custom_id, None)
                     if reservation is not None:

@@ -2,6 +2,9 @@
 
 A call's highest price is reserved before the call is made and settled after it, so a budget holds whatever
 happens in between. Amounts are in millionths of a dollar.
+
+Every transaction that changes both takes the account before the reservations, or two could wait for each
+other for ever.
 """
 
 from __future__ import annotations
@@ -80,6 +83,11 @@ def money(connection: Connection, run_id: str, *, lock: bool = False) -> Money:
     return Money(row.budget, row.spent, reserved, row.lost, row.calls, row.unpriced)
 
 
+def lock(connection: Connection, run_id: str) -> None:
+    """Have nobody else reserve or settle until the transaction ends."""
+    connection.execute(tables.LOCKED_ACCOUNT, {"run_id": run_id})
+
+
 def stored(connection: Connection, key: str) -> tuple[Reply, int] | None:
     """The reply that was paid for already, and in which attempt."""
     row = connection.execute(tables.STORED, {"key": key}).one_or_none()
@@ -93,7 +101,7 @@ def reserve(connection: Connection, run_id: str, holder: str, wanted: Iterable[W
     for one in wanted:
         reservation = Reservation(uuid.uuid4().hex, run_id, one)
         row = {"id": reservation.id, "run_id": run_id, "holder": holder, **asdict(one)}
-        if connection.execute(statement, row).rowcount:
+        if connection.scalar(statement, row) is not None:
             made.append(reservation)
     return made
 
@@ -117,9 +125,10 @@ def settle(
 ) -> None:
     """Keep the reply and count its true cost (None: not known) in place of what was reserved."""
     wanted = reservation.wanted
-    # It may have been given up for lost, and counted so, while the answer was on its way all the same.
-    found = -wanted.amount if not release(connection, [reservation]) else 0
-    _count(connection, reservation.run_id, spent=cost or 0, lost=found, calls=1, unpriced=int(cost is None))
+    _count(connection, reservation.run_id, spent=cost or 0, calls=1, unpriced=int(cost is None))
+    if not release(connection, [reservation]):
+        # It was given up for lost, and counted so, while the answer was on its way all the same.
+        _count(connection, reservation.run_id, lost=-wanted.amount)
     row = {
         "key": wanted.key,
         "run_id": reservation.run_id,
@@ -141,6 +150,7 @@ def release(connection: Connection, made: Iterable[Reservation]) -> int:
 def lose(connection: Connection, made: Collection[Reservation]) -> None:
     """Count reservations as lost, of requests that may have been billed."""
     for one in made:
+        lock(connection, one.run_id)
         if release(connection, [one]):
             _count(connection, one.run_id, lost=one.wanted.amount)
 
@@ -153,6 +163,8 @@ def holders(connection: Connection) -> set[str]:
 def write_off(connection: Connection, dead: Collection[str]) -> int:
     """Count as lost what the executors in `dead` had reserved; the amount."""
     theirs = reservations.c.holder.in_(list(dead))
+    for run_id in sorted(connection.scalars(select(reservations.c.run_id).where(theirs).distinct())):
+        lock(connection, run_id)
     sums = (
         select(reservations.c.run_id, func.sum(reservations.c.amount))
         .where(theirs)

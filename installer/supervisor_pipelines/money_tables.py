@@ -92,5 +92,9 @@ def _kept(entry: Any) -> Executable:
 # Each dialect has an INSERT of its own that can say what to do about a row that is there, alike.
 _INSERTS: Mapping[str, Callable[[Table], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 OPEN = {name: insert(budgets).on_conflict_do_nothing() for name, insert in _INSERTS.items()}
-RESERVE = {name: insert(reservations).on_conflict_do_nothing() for name, insert in _INSERTS.items()}
+# RETURNING, because the number of rows that an INSERT has made is not told over PostgreSQL.
+RESERVE = {
+    name: insert(reservations).on_conflict_do_nothing().returning(reservations.c.id)
+    for name, insert in _INSERTS.items()
+}
 KEEP = {name: _kept(insert(paid)) for name, insert in _INSERTS.items()}
