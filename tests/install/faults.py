@@ -137,7 +137,10 @@ def users_part(home: Path) -> dict:
         document.get("mcpServers", {}).pop("local-models", None)
     settings.pop("mcpServers", None)
     rules = settings["permissions"]
-    rules["allow"] = [rule for rule in rules.get("allow", []) if rule != "mcp__local-models"]
+    ours = f"{home}/.claude/skills/document-pipeline/pipeline.py "
+    rules["allow"] = [
+        rule for rule in rules.get("allow", []) if rule != "mcp__local-models" and ours not in rule
+    ]
     assert (home / ".claude.json").is_symlink()
     assert (home / ".claude" / "agents" / "mine.md").read_bytes() == MINE
     return {"settings": settings, "client": client}
