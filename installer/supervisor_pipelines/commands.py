@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from supervisor_mcp.ledger import Ledger
+from supervisor_pipelines import estimating
 from supervisor_pipelines.books import Books
 from supervisor_pipelines.crew import Crew
 from supervisor_pipelines.definition import Pipeline
@@ -77,8 +78,14 @@ def work(  # noqa: PLR0913 - as many as the command has options
 
 
 def estimate(pipeline: Pipeline[Any, Any], order: Order, layout: Layout) -> int:
-    """Say what a run would cost; returns the exit code."""
-    raise NotImplementedError
+    """Say what a run would cost; returns the exit code.
+
+    Raises:
+        UserError: as `estimating.lines`.
+    """
+    for line in estimating.lines(pipeline, order, layout):
+        click.echo(line)
+    return Exit.OK
 
 
 @contextmanager

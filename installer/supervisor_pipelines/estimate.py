@@ -17,6 +17,7 @@ from supervisor_pipelines.claude import KEY_VARIABLE, Claude, PaidRequest, Unans
 from supervisor_pipelines.definition import Ask, Digest, Document, Pipeline
 from supervisor_pipelines.emptiest import emptiest
 from supervisor_pipelines.failures import StepFailure
+from supervisor_pipelines.status import counted
 from supervisor_pipelines.store import Store
 from supervisor_pipelines.tariff import Tariff, Usage, dollars
 from supervisor_setup.figures import count, size
@@ -84,7 +85,7 @@ def lines(found: Estimate) -> Iterator[str]:
     """The estimate for people."""
     tariff = Tariff.load()
     yield (
-        f"{count(found.documents)} documents with different contents, {size(found.document_bytes)}; "
+        f"{counted(found.documents, 'different document')} of {size(found.document_bytes)} in all; "
         f"{count(found.settled)} of them are settled and cost nothing more"
     )
     if found.model is None or not found.requests.high:
@@ -93,7 +94,8 @@ def lines(found: Estimate) -> Iterator[str]:
     how = f"reckoned from bytes; with {KEY_VARIABLE} set, the API counts some, for nothing"
     if found.counted:
         how = f"as the API counts {count(found.counted)} of them"
-    yield f"{found.model}: {_span(found.requests, count)} requests"
+    noun = "request" if found.requests == Span(1, 1) else "requests"
+    yield f"{found.model}: {_span(found.requests, count)} {noun}"
     yield f"{_span(found.prompt_tokens, count)} tokens to read ({how})"
     if found.cost is None or found.batch_cost is None:
         yield "what it costs is not known: the model is not in the price table of this release"

@@ -164,7 +164,7 @@ def test_a_script_that_makes_nothing_of_empty_facts_is_estimated_all_the_same() 
 def test_the_lines_say_what_it_rests_on() -> None:
     said = "\n".join(lines(asking(texts(1200))))
     tariff = Tariff.load()
-    assert said.startswith("1,200 documents with different contents, 2.5 MB; 0 of them are settled")
+    assert said.startswith("1,200 different documents of 2.5 MB in all; 0 of them are settled")
     assert "claude-sonnet-5-5: 1,200 requests" in said
     assert f"list prices of {tariff.date}: {tariff.source}" in said
     assert "; with --batch: $" in said
