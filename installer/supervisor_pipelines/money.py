@@ -162,6 +162,8 @@ def holders(connection: Connection) -> set[str]:
 
 def write_off(connection: Connection, dead: Collection[str]) -> int:
     """Count as lost what the executors in `dead` had reserved; the amount."""
+    if not dead:
+        return 0
     theirs = reservations.c.holder.in_(list(dead))
     for run_id in sorted(connection.scalars(select(reservations.c.run_id).where(theirs).distinct())):
         lock(connection, run_id)

@@ -17,6 +17,7 @@ from supervisor_pipelines.batches import Batcher, Waiting
 from supervisor_pipelines.claude import Claude, PaidRequest, Unanswered, Why
 from supervisor_pipelines.definition import Ask
 from supervisor_pipelines.failures import RunStopped
+from supervisor_pipelines.money import Wanted
 from supervisor_pipelines.paying import BudgetReached, Payer
 from supervisor_pipelines.store import Store
 from supervisor_setup import assets
@@ -298,6 +299,47 @@ def test_a_wrong_key_ends_the_run_and_nothing_stays_reserved(desk: Desk) -> None
     assert desk.sizes() == []
     assert desk.rows() == 0
     assert desk.money().reserved == 0
+
+
+def test_a_batch_that_the_api_does_not_take_ends_the_run_and_nothing_stays_reserved(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paid_batches.MOST_REQUESTS", 1)
+    with pytest.raises(RunStopped, match=r"the batch cannot be sent: .* HTTP 400: requests: must have"):
+        desk.ask("one", "two")
+    assert (desk.rows(), desk.money().reserved) == (0, 0)
+
+
+def test_a_key_that_ends_between_two_requests_leaves_nothing_reserved(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest = BatchApi.newest
+
+    def revoked(self: BatchApi) -> str:
+        found = newest(self)
+        desk.api.key = "sk-ant-another"
+        return found
+
+    monkeypatch.setattr(BatchApi, "newest", revoked)
+    with pytest.raises(RunStopped, match="refuses the key"):
+        desk.ask("one")
+    assert (desk.rows(), desk.money().reserved) == (0, 0)
+
+
+def test_money_that_others_have_in_flight_is_waited_for(desk: Desk) -> None:
+    desk.set_budget(0.02)
+    with desk.store.begin() as connection:
+        theirs = money.reserve(connection, RUN, "somebody", [Wanted("other", ASK.model, 0, 15_000)])
+
+    def settled() -> None:
+        with desk.store.begin() as connection:
+            money.release(connection, theirs)
+
+    settling = threading.Timer(0.2, settled)
+    settling.start()
+    desk.ask("one")
+    settling.join()
+    assert desk.answer("one") == "one"
 
 
 def test_an_api_that_stays_away_ends_the_run_and_its_batch_is_looked_for_by_the_next(
