@@ -139,7 +139,7 @@ def test_an_estimate_a_run_and_its_status_need_no_permission(installed: Desk) ->
         f"{command} status --out results --json",
     )
     assert errors == [False] * 3, results
-    assert "USD" in results[0]
+    assert "cost: $" in results[0]
     assert str(installed.home.project / "results") in results[1]
     assert json.loads(results[2])["documents"]["done"] == DOCUMENTS
     assert [line["status"] for line in lines_of(installed, "results")] == ["done"] * DOCUMENTS
