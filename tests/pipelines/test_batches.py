@@ -305,7 +305,9 @@ def test_a_batch_that_the_api_does_not_take_ends_the_run_and_nothing_stays_reser
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("paid_batches.MOST_REQUESTS", 1)
-    with pytest.raises(RunStopped, match=r"the batch cannot be sent: .* HTTP 400: requests: must have"):
+    with pytest.raises(
+        RunStopped, match=r"cannot be sent: the API does not take it \(HTTP 400: requests: must have"
+    ):
         desk.ask("one", "two")
     assert (desk.rows(), desk.money().reserved) == (0, 0)
 
