@@ -68,6 +68,11 @@ def _install(data: Mapping[str, Any], home: Path) -> Iterator[str]:
         yield click.style("note: ", fg="yellow") + (
             "the extra `embedded` is installed, and has no model yet: supervisor-setup embedded"
         )
+    if data["pipeline_budget_usd"] is not None:
+        yield click.style("note: ", fg="yellow") + (
+            "Claude may now start the pipeline of its skill without asking, for at most "
+            f"{data['pipeline_budget_usd']:g} USD a run, where SUPERVISOR_ANTHROPIC_API_KEY is set."
+        )
     if data["server_url"] and not data["token_set"]:
         yield click.style("note: ", fg="yellow") + (
             f"{data['server_url']} wants its token in the environment variable {data['token_env']}, "
@@ -134,7 +139,7 @@ def _steps(data: Mapping[str, Any], home: Path) -> Iterator[str]:
 def _place(operation: Mapping[str, Any], home: Path) -> str:
     """The file, and the entry in it, that an operation is about."""
     place = ".".join(operation["pointer"]) + (f" {operation['item']}" if operation["item"] else "")
-    return printable(display(operation["path"], home) + (f"  {place}" if place else ""))
+    return _short(operation["path"] + (f"  {place}" if place else ""), home)
 
 
 def _tally(operations: Sequence[Mapping[str, Any]]) -> str:

@@ -38,6 +38,13 @@ def test_an_install_brings_the_manual_the_script_and_a_rule_for_each_of_its_two_
     assert home.allowed("Bash(") == [f"Bash({command(home)} run:*)", f"Bash({command(home)} status:*)"]
 
 
+def test_the_first_install_says_what_claude_may_spend_from_now_on(cli):
+    cli("config", "set", "pipeline.budget_usd", "2.5")
+    first, second = cli("install", "--yes").out, cli("install", "--yes").out
+    assert "without asking, for at most 2.5 USD a run, where SUPERVISOR_ANTHROPIC_API_KEY is set" in first
+    assert "USD" not in second
+
+
 def test_the_manual_has_a_name_and_a_description_that_the_client_shows_whole(cli, home):
     cli("install", "--yes")
     found = parse((folder(home) / "SKILL.md").read_bytes())

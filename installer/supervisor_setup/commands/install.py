@@ -9,7 +9,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-from supervisor_setup import config_file
+from supervisor_setup import config_file, pipeline_skill
 from supervisor_setup.apply import Prepared
 from supervisor_setup.artefacts import Absent, Group, Kind
 from supervisor_setup.compiled import Compiled, compile_config
@@ -191,8 +191,16 @@ def _result(prospect: Prospect, *, dry_run: bool, backup: str | None) -> Result:
         "server_url": settings.server_url,
         "token_env": settings.server_token_env,
         "token_set": bool(os.environ.get(settings.server_token_env)),
+        "pipeline_budget_usd": _newly_allowed(prospect),
     }
     return Result("install", data)
+
+
+def _newly_allowed(prospect: Prospect) -> float | None:
+    """What a run may spend that Claude may start from now on; None where that is not new."""
+    rules = {rule.address for rule in pipeline_skill.rules(prospect.engine.scope)}
+    new = any(one.address in rules and one.decision is Decision.CREATE for one in prospect.plan)
+    return prospect.compiled.config.pipeline.budget_usd if new else None
 
 
 def _program() -> str:
