@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
+
 from supervisor_pipelines import batches, money
 from supervisor_pipelines.batches import Batcher, Waiting
 from supervisor_pipelines.claude import PaidRequest, answer_of
@@ -36,16 +38,16 @@ class Batching:
         """
         stopped: RunStopped | None = None
         try:
-            requests = ((request, row.retries) for _task, row, request in self._requests())
+            requests = ((request, row.retries) for _task, row, request, _form in self._requests())
             self.batcher.ask_all(requests, ask.answer, progress)
         except RunStopped as error:
             stopped = error
-        for task, row, request in self._requests():
-            self._record(task, row, request, ask)
+        for found in self._requests():
+            self._record(*found)
         if stopped is not None:
             raise stopped
 
-    def _requests(self) -> Iterator[tuple[Task, AnyRow, PaidRequest]]:
+    def _requests(self) -> Iterator[tuple[Task, AnyRow, PaidRequest, type[BaseModel]]]:
         after = ""
         while tasks := self.journal.tasks(State.EXTRACTED, after):
             for task in tasks:
@@ -53,17 +55,17 @@ class Batching:
                 if row is None:
                     continue
                 try:
-                    yield task, row, self.flow.request(row)
+                    yield task, row, *self.flow.request(row)
                 except StepFailure as error:
                     self.journal.finish(task, error=error.reason, state=State.EXTRACTED)
             after = tasks[-1].sha256
 
-    def _record(self, task: Task, row: AnyRow, request: PaidRequest, ask: Ask[Any, Any]) -> None:
+    def _record(self, task: Task, row: AnyRow, request: PaidRequest, form: type[BaseModel]) -> None:
         with self.journal.store.read() as connection:
             kept = money.stored(connection, request.key)
             reason = batches.failure(connection, request.key, row.retries)
         try:
-            answer = None if kept is None else answer_of(kept[0], ask.answer).model_dump_json()
+            answer = None if kept is None else answer_of(kept[0], form).model_dump_json()
         except StepFailure as error:
             answer, reason = None, error.reason
         if answer is not None:

@@ -78,12 +78,15 @@ def work(  # noqa: PLR0913 - as many as the command has options
 
 
 def estimate(pipeline: Pipeline[Any, Any], order: Order, layout: Layout) -> int:
-    """Say what a run would cost; returns the exit code.
+    """Say what a run would cost, and begin nothing; returns the exit code.
 
     Raises:
-        UserError: as `estimating.lines`.
+        UserError: the state of an earlier command, or config.yaml, cannot be read.
     """
-    for line in estimating.lines(pipeline, order, layout):
+    from supervisor_pipelines import estimate
+
+    config = config_file.load(layout.config)
+    for line in estimate.lines(estimating.of(pipeline, order, config)):
         click.echo(line)
     return Exit.OK
 

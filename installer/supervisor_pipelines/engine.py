@@ -196,9 +196,14 @@ class Engine:
     def work(self, task: Task) -> None:
         """What the workflow of a document does."""
         with self._place(task):
-            for step in self.steps:
-                if not DBOS.run_step({"name": step.__name__}, step, task):
-                    return
+            try:
+                with self.executors.store.explained():
+                    for step in self.steps:
+                        if not DBOS.run_step({"name": step.__name__}, step, task):
+                            return
+            except Exception as error:  # neither the step's nor its document's: the database's, or a bug
+                self.fail(error)
+                raise Left from error
 
     @contextmanager
     def _place(self, task: Task) -> Iterator[None]:

@@ -1,120 +1,64 @@
-"""`run --estimate`: the documents as they are now, with what is known of them, to what they would cost."""
+"""`--estimate`: what a run would still have to do, out of its documents and of what it has done already."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import select
 
-from supervisor_pipelines import documents, estimate, identity
+from supervisor_pipelines import documents
 from supervisor_pipelines.claude import KEY_VARIABLE, Claude
 from supervisor_pipelines.definition import Document, Pipeline
 from supervisor_pipelines.documents import Skip, Skipped
+from supervisor_pipelines.estimate import Estimate, estimate
+from supervisor_pipelines.flow import facts_of
 from supervisor_pipelines.journal import Journal, Options
-from supervisor_pipelines.outlet import Outlet
-from supervisor_pipelines.run import Order
-from supervisor_pipelines.status import counted
+from supervisor_pipelines.outlet import Outlet, absolute
+from supervisor_pipelines.run import Order, chosen
 from supervisor_pipelines.store import Store
-from supervisor_pipelines.tables import documents as rows
-from supervisor_setup import config as config_file
+from supervisor_setup.config import Config
 from supervisor_setup.errors import UsageError
-from supervisor_setup.layout import Layout
 
 
-def lines(pipeline: Pipeline[Any, Any], order: Order, layout: Layout) -> Iterator[str]:
-    """What the command would cost, for people. Nothing is written where nothing was run yet.
+def of(
+    pipeline: Pipeline[Any, Any], order: Order, config: Config, environment: Mapping[str, str] = os.environ
+) -> Estimate:
+    """What the command would cost without `--estimate`; nothing is asked, and nothing is written.
 
     Raises:
-        UserError: there is nothing to look at, or the API refuses the key or the model.
+        UsageError: there are no documents to be looked at.
+        UserError: the state of an earlier command cannot be read, or the API refuses the key.
     """
-    with ExitStack() as stack:
-        outlet = Outlet.found(order.out)
-        journal = None
-        if outlet is not None and (order.db is not None or not outlet.shared):
-            store = stack.enter_context(Store.opened(outlet.folder, order.db))
-            journal = Journal(store, outlet.run)
-        inputs = order.paths or (journal.inputs(()) if journal is not None else ())
-        if not inputs:
-            raise UsageError(
-                f"{order.out}: no PATH was given, now or earlier", hint="run PATH… --out DIR --estimate"
-            )
-        options = _options(order, journal)
-        api = None
-        if not options.local_only and os.environ.get(KEY_VARIABLE, "").strip():
-            api = stack.enter_context(closing(Claude.from_environment()))
-        local_model = options.local_model or pipeline.extract.model
-        local_model = local_model or config_file.load(layout.config).pipeline.local_model
-        material = _Material(pipeline, journal, local_model)
-        found = estimate.estimate(
-            _as_asked(pipeline, options),
-            material.documents(inputs, str(order.out)),
-            None if journal is None else journal.store,
-            api,
-        )
-    yield from estimate.lines(found)
-    if material.skipped:
-        yield f"{counted(material.skipped, 'further path')} would be skipped; the run's report says why"
+    outlet = Outlet.found(order.out)
+    with Store.opened(order.out, order.db) if outlet else nullcontext() as store:
+        journal = Journal(store, outlet.run) if store and outlet else None
+        options = chosen(order, journal) if journal else Options(**order.given)
+        paths = order.paths or (journal.inputs(()) if journal else ())
+        if not paths:
+            raise UsageError(f"{order.out}: no PATH was given, now or earlier", hint="run PATH… --estimate")
+        meant = options.applied(pipeline)
+        model = meant.extract.model or config.pipeline.local_model
+        api = Claude.from_environment(environment) if environment.get(KEY_VARIABLE) else None
+        found = documents.discover(paths, without=[str(absolute(order.out))])
+        return estimate(meant, _with_facts(found, journal, meant, model), store, api)
 
 
-def _options(order: Order, journal: Journal | None) -> Options:
-    row = None if journal is None or order.paths else journal.row()
-    before = Options() if row is None else Options.load(row.options)
-    return replace(before, **{name: value for name, value in order.options.items() if value is not None})
-
-
-def _as_asked(pipeline: Pipeline[Any, Any], options: Options) -> Pipeline[Any, Any]:
-    ask, digest = pipeline.ask, pipeline.digest
-    if options.local_only:
-        return replace(pipeline, ask=None, digest=None)
-    if ask is not None and options.model is not None:
-        return replace(pipeline, ask=replace(ask, model=options.model))
-    if digest is not None and options.model is not None:
-        return replace(pipeline, digest=replace(digest, model=options.model))
-    return pipeline
-
-
-@dataclass(slots=True)
-class _Material:
-    """The documents with their facts, as far as an earlier command has come to know them."""
-
-    pipeline: Pipeline[Any, Any]
-    journal: Journal | None
-    local_model: str
-    skipped: int = 0
-    facts_key: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.facts_key = identity.facts_key(self.pipeline.extract, self.local_model)
-
-    def documents(self, inputs: Sequence[str], out: str) -> Iterator[tuple[Document, BaseModel | None]]:
-        """One after the other, none of them held."""
-        for found in documents.discover(inputs, without=[out]):
-            if isinstance(found, Skipped):
-                self.skipped += 1
-                continue
-            try:
-                document = documents.read(found.path)
-            except Skip:
-                self.skipped += 1
-            else:
-                yield document, self._facts(document)
-
-    def _facts(self, document: Document) -> BaseModel | None:
-        if self.journal is None:
-            return None
-        wanted = select(rows.c.facts).where(
-            rows.c.run == self.journal.run,
-            rows.c.sha256 == document.sha256,
-            rows.c.facts_key == self.facts_key,
-        )
-        with self.journal.store.read() as connection:
-            text = connection.scalar(wanted)
-        if text is None:
-            return None
-        facts: BaseModel = self.pipeline.extract.answer.model_validate_json(text)
-        return facts
+def _with_facts(
+    found: Iterator[documents.Found | Skipped],
+    journal: Journal | None,
+    pipeline: Pipeline[Any, Any],
+    model: str,
+) -> Iterator[tuple[Document, BaseModel | None]]:
+    """Each document that can be read, with what the local model has found in it already."""
+    for one in found:
+        if isinstance(one, Skipped):
+            continue
+        try:
+            document = documents.read(one.path)
+        except Skip:
+            continue
+        row = journal.of(document.sha256) if journal else None
+        yield document, None if row is None else facts_of(row, pipeline, model)

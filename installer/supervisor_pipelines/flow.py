@@ -17,7 +17,6 @@ from supervisor_pipelines.documents import Skip
 from supervisor_pipelines.engine import Left
 from supervisor_pipelines.failures import StepFailure
 from supervisor_pipelines.journal import Journal, Options, Task
-from supervisor_pipelines.local import LocalModel
 from supervisor_pipelines.store import Store
 from supervisor_pipelines.workshop import Workshop
 from supervisor_setup import bugs
@@ -51,10 +50,10 @@ class Flow:
             if row is None:
                 return False
             options = Options.load(row.options)
-            facts = self._facts(task, row, options)
+            pipeline = options.applied(self.pipeline)
+            facts = self._facts(task, row, pipeline)
             journal = Journal(self.store, task.run)
-            ask = self.pipeline.ask
-            if ask is None or options.local_only or not scripts("when", ask.when, facts):
+            if pipeline.ask is None or not scripts("when", pipeline.ask.when, facts):
                 journal.finish(task)
             elif options.batch:
                 journal.hand_to_batch(task)
@@ -65,44 +64,34 @@ class Flow:
     def answer(self, task: Task) -> bool:
         """The paid step, which is the last."""
         with self._outcomes(task) as row:
-            if row is not None and self.pipeline.ask is not None:
-                request = self.request(row)
-                payer = self.workshop.payer(task.run)
-                paid = payer.pay(request, self.pipeline.ask.answer, attempt=row.retries)
+            if row is not None:
+                request, form = self.request(row)
+                paid = self.workshop.payer(task.run).pay(request, form, attempt=row.retries)
                 Journal(self.store, task.run).finish(task, answer=paid.answer.model_dump_json())
         return False
 
-    def request(self, row: AnyRow) -> PaidRequest:
-        """What Claude is asked about a document whose facts are known.
+    def request(self, row: AnyRow) -> tuple[PaidRequest, type[BaseModel]]:
+        """What Claude is asked about a document whose facts are known, and the form of the answer.
 
         Raises:
             StepFailure: the file is gone, or the script's own function failed.
         """
-        ask = self.pipeline.ask
-        assert ask is not None
-        facts = self.pipeline.extract.answer.model_validate_json(row.facts)
-        prompt = scripts("prompt", ask.prompt, document_of(row), facts)
-        return PaidRequest.of(replace(ask, model=Options.load(row.options).model or ask.model), prompt)
+        pipeline = Options.load(row.options).applied(self.pipeline)
+        assert pipeline.ask is not None
+        facts = pipeline.extract.answer.model_validate_json(row.facts)
+        prompt = scripts("prompt", pipeline.ask.prompt, document_of(row), facts)
+        return PaidRequest.of(pipeline.ask, prompt), pipeline.ask.answer
 
-    def local(self, options: Options) -> LocalModel:
-        """The local model that these options, the script or config.yaml name.
-
-        Raises:
-            ConfigError: no backend is configured.
-        """
-        named = options.local_model or self.pipeline.extract.model
-        return self.workshop.local(named or self.workshop.config.pipeline.local_model)
-
-    def _facts(self, task: Task, row: AnyRow, options: Options) -> BaseModel:
-        step, model = self.pipeline.extract, self.local(options)
-        key = identity.facts_key(step, model.model)
-        if row.facts is not None and row.facts_key == key:
-            known: BaseModel = step.answer.model_validate_json(row.facts)
+    def _facts(self, task: Task, row: AnyRow, pipeline: Pipeline[Any, Any]) -> BaseModel:
+        step, model = pipeline.extract, self.workshop.local(pipeline)
+        known = facts_of(row, pipeline, model.model)
+        if known is not None:
             return known
         merge = step.merge
         if merge is not None:
             step = replace(step, merge=lambda found: scripts("merge", merge, found))
         facts: BaseModel = model.extract(document_of(row), step).facts
+        key = identity.facts_key(pipeline.extract, model.model)
         Journal(self.store, task.run).keep_facts(task, facts.model_dump_json(), key)
         return facts
 
@@ -131,6 +120,14 @@ def _unless_stopped(row: AnyRow | None) -> AnyRow | None:
     if row is not None and row.stopped is not None:
         raise Left
     return row
+
+
+def facts_of(row: AnyRow, pipeline: Pipeline[Any, Any], model: str) -> BaseModel | None:
+    """What the local model `model` has found earlier, unless it would be asked something else now."""
+    if row.facts is None or row.facts_key != identity.facts_key(pipeline.extract, model):
+        return None
+    known: BaseModel = pipeline.extract.answer.model_validate_json(row.facts)
+    return known
 
 
 def document_of(row: AnyRow) -> Document:

@@ -6,13 +6,13 @@ import json
 import os
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import Connection, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from supervisor_pipelines.definition import Document
+from supervisor_pipelines.definition import Document, Pipeline
 from supervisor_pipelines.documents import Skipped
 from supervisor_pipelines.store import Store
 from supervisor_pipelines.tables import UNFINISHED, State, documents, inputs, paths, runs
@@ -33,10 +33,16 @@ class Options:
     local_only: bool = False
     batch: bool = False
 
-    @property
-    def shaping(self) -> tuple[object, ...]:
-        """What an answer depends on."""
-        return self.local_model, self.model, self.local_only
+    def applied(self, pipeline: Pipeline[Any, Any]) -> Pipeline[Any, Any]:
+        """The pipeline as these options have it."""
+        ask, digest = pipeline.ask, pipeline.digest
+        if self.local_only:
+            ask = digest = None
+        if self.model is not None:
+            ask = ask and replace(ask, model=self.model)
+            digest = digest and replace(digest, model=self.model)
+        extract = replace(pipeline.extract, model=self.local_model or pipeline.extract.model)
+        return replace(pipeline, extract=extract, ask=ask, digest=digest)
 
     @classmethod
     def load(cls, text: str) -> Self:
@@ -234,6 +240,12 @@ class Journal:
         wanted = select(documents, runs.c.options, runs.c.stopped).join(runs, runs.c.id == documents.c.run)
         with self.store.read() as connection:
             return connection.execute(wanted.where(*_at(task, state))).one_or_none()
+
+    def of(self, sha256: str) -> AnyRow | None:
+        """The document with this content, however far it is; None for one that was never found."""
+        here = documents.c.run == self.run, documents.c.sha256 == sha256
+        with self.store.read() as connection:
+            return connection.execute(select(documents).where(*here)).one_or_none()
 
     def keep_facts(self, task: Task, facts: str, key: str) -> None:
         """Keep what the local model said, as JSON, under the digest of what it comes of."""

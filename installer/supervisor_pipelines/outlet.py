@@ -34,6 +34,11 @@ class Outlet:
         return self.folder / FOLDER
 
     @property
+    def root(self) -> Path:
+        """The folder by its whole path."""
+        return absolute(self.folder)
+
+    @property
     def results(self) -> Path:
         """One line for each path."""
         return self.folder / RESULTS
@@ -129,6 +134,11 @@ def _lock(file: IO[str]) -> bool:
     return True
 
 
+def absolute(path: Path) -> Path:
+    """The whole path, without `..`; links stay as they are named."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - pathlib has nothing like it
+
+
 def replace_file(path: Path, parts: Iterable[str], *, mode: int = 0o666) -> None:
     """Write a file in a way that leaves either the old one or the new one, whenever the process is killed.
 
@@ -137,7 +147,8 @@ def replace_file(path: Path, parts: Iterable[str], *, mode: int = 0o666) -> None
     """
     new = path.with_name(f".{path.name}.new")
     try:
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())

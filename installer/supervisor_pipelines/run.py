@@ -50,6 +50,11 @@ class Order:
     litellm_url: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """Those of `options` that were said."""
+        return {name: value for name, value in self.options.items() if value is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -83,10 +88,11 @@ class Run:
     generation: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.pipeline, self.workshop, self.engine = self.crew.pipeline, self.crew.workshop, self.crew.engine
+        self.workshop, self.engine = self.crew.workshop, self.crew.engine
         self.journal = Journal(self.workshop.store, self.outlet.run)
         self.results = Results(self.workshop.store, self.outlet)
-        self.options = self._options()
+        self.options = chosen(self.order, self.journal)
+        self.pipeline = self.options.applied(self.crew.pipeline)
 
     def go(self) -> Outcome:
         """Work until all is done, or nothing more can be.
@@ -122,20 +128,16 @@ class Run:
     def _goes_on(self) -> bool:
         return self.engine.error is None and not self.leaving.asked and self.journal.stopped() is None
 
-    def _options(self) -> Options:
-        """What is asked for; where no paths are given either, the run's last command is gone on with."""
-        row = None if self.order.paths else self.journal.row()
-        before = Options() if row is None else Options.load(row.options)
-        given = {name: value for name, value in self.order.options.items() if value is not None}
-        with self.workshop.store.read() as connection:
-            if batch_records.of_run(connection, self.outlet.run):
-                given["batch"] = True  # what is under way at the API is waited for, rather than asked again
-        return replace(before, **given)
+    @property
+    def _work(self) -> str:
+        """A digest of what the answers depend on, beside the documents."""
+        ask, local = self.pipeline.ask, self.workshop.local(self.pipeline).model
+        return identity.digest(self.engine.version, local, ask and ask.model)
 
     def _check_tools(self) -> None:
         """What is missing is said before anything is begun."""
-        self.crew.flow.local(self.options)
-        if not self.options.local_only and (self.pipeline.ask or self.pipeline.digest):
+        self.workshop.local(self.pipeline)
+        if self.pipeline.ask or self.pipeline.digest:
             self.workshop.payer(self.outlet.run)
 
     def _set_budget(self) -> None:
@@ -150,10 +152,10 @@ class Run:
         note = partial(
             self.journal.note,
             generation=self.generation,
-            work=identity.digest(self.engine.version, *self.options.shaping),
+            work=self._work,
             retry=self.order.retry_failed,
         )
-        found = documents.discover(inputs, without=[str(self.outlet.folder)])
+        found = documents.discover(inputs, without=[str(self.outlet.root)])
         feeder = Feeder(self.journal, self.engine, found, note)
         self.engine.start(self.workshop.store, self.outlet.hidden)
         try:
@@ -188,7 +190,7 @@ class Run:
             batcher = self.workshop.batcher(self.outlet.run)
             batching = Batching(self.journal, self.crew.flow, batcher)
             self._meanwhile(partial(batching.ask_all, ask, self._show_batch), batcher.stop)
-        if digest is not None and not self.options.local_only and self._goes_on:
+        if digest is not None and self._goes_on:
             self._meanwhile(partial(self._digest, digest), self.workshop.payer(self.outlet.run).stop)
         if self._goes_on:
             self.engine.close_queue(self.outlet.run)
@@ -205,10 +207,9 @@ class Run:
             done.result()
 
     def _digest(self, digest: Digest[Any, Any]) -> None:
-        model = self.options.model or digest.model
         attempt = self.generation if self.order.retry_failed else 0
         payer = self.workshop.payer(self.outlet.run)
-        overall = Overall(self.pipeline.extract, replace(digest, model=model), payer, attempt)
+        overall = Overall(self.pipeline.extract, digest, payer, attempt)
         try:
             answer = overall.answer(self.results)
         except StepFailure as error:
@@ -247,3 +248,14 @@ class Run:
             interrupted=self.leaving.asked,
             bugs=bugs,
         )
+
+
+def chosen(order: Order, journal: Journal) -> Options:
+    """What is asked for; where no paths are given, the run's last command is gone on with."""
+    row = None if order.paths else journal.row()
+    before = Options() if row is None else Options.load(row.options)
+    given = order.given
+    with journal.store.read() as connection:
+        if batch_records.of_run(connection, journal.run):
+            given["batch"] = True  # what is under way at the API is waited for, rather than asked again
+    return replace(before, **given)

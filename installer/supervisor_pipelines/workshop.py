@@ -7,10 +7,12 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from supervisor_pipelines.batches import Batcher
 from supervisor_pipelines.books import NO_BOOKS, Books
 from supervisor_pipelines.claude import Claude
+from supervisor_pipelines.definition import Pipeline
 from supervisor_pipelines.executors import Executors
 from supervisor_pipelines.local import LocalModel
 from supervisor_pipelines.paying import Payer
@@ -41,12 +43,13 @@ class Workshop:
         """
         return Claude.from_environment(self.environment)
 
-    def local(self, model: str) -> LocalModel:
-        """The local model of that name.
+    def local(self, pipeline: Pipeline[Any, Any]) -> LocalModel:
+        """The local model that the pipeline or config.yaml names.
 
         Raises:
             ConfigError: no backend is configured.
         """
+        model = pipeline.extract.model or self.config.pipeline.local_model
         with self._lock:
             if model not in self._models:
                 self._models[model] = LocalModel.from_config(

@@ -194,11 +194,11 @@ def test_the_second_signal_ends_at_once_and_loses_nothing(desk: Desk) -> None:
 
 def test_a_budget_ends_the_run_before_it_is_exceeded_and_more_money_goes_on(desk: Desk) -> None:
     desk.write(**{f"long{number}": f"{number} " * 8_000 for number in range(8)})
-    ran = desk.run("--budget", "0.16", "--concurrency", "2")
+    ran = desk.run("--budget", "0.11", "--concurrency", "2")
     assert ran.code == 1
-    assert "the budget of $0.1600 is reached" in ran.err
+    assert "the budget of $0.1100 is reached" in ran.err
     before = desk.status()
-    assert 0 < before["usd"]["spent"] <= 0.16
+    assert 0 < before["usd"]["spent"] <= 0.11
     assert 0 < before["documents"]["done"] < 8
     assert before["documents"]["failed"] == 0
 
@@ -220,11 +220,13 @@ def test_a_batch_is_asked_at_half_price_and_shared_out(desk: Desk) -> None:
 
 def test_what_fails_in_a_batch_has_its_reason_and_can_be_tried_again(desk: Desk) -> None:
     desk.write(3)
-    desk.api.batches.outcome = lambda asked: "expired" if "number 1" in asked.prompt else None
+    desk.api.batches.outcome = lambda _name, asked: (
+        "expired" if "number 1" in asked["messages"][0]["content"] else "succeeded"
+    )
     assert desk.run("--batch").code == 1
     assert desk.statuses() == ["done", "failed", "done"]
-    assert "did not get to it in a day" in desk.results()[1]["error"]
-    desk.api.batches.outcome = lambda _asked: None
+    assert "did not get to it within a day" in desk.results()[1]["error"]
+    desk.api.batches.outcome = lambda _name, _asked: "succeeded"
     assert desk.run("run", "--retry-failed").code == 0
     assert desk.statuses() == ["done"] * 3
 
