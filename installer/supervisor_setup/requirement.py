@@ -1,6 +1,7 @@
 """How a script of its own asks for this very installation, in its inline metadata (PEP 723)."""
 
 import json
+import shlex
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +22,11 @@ def requirement() -> str:
     origin = None if text is None else _origin(json.loads(text))
     # A local version (1.0+x) is nobody's on an index.
     return f"{_WANTED} @ {origin}" if origin else f"{_WANTED}~={found.version.partition('+')[0]}"
+
+
+def install_command(python: Path) -> str:
+    """The command that adds the extra to the environment of `python`."""
+    return shlex.join((str(python), "-m", "pip", "install", requirement()))
 
 
 def _origin(record: Mapping[str, Any]) -> str | None:

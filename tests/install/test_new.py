@@ -362,6 +362,17 @@ def test_a_script_that_is_not_there_and_a_line_break_are_told(cli, script, what)
     assert "has a line break" in ran.err
 
 
+@pytest.mark.parametrize("what", ["cron", "timer"])
+def test_without_the_extra_nothing_is_scheduled_that_could_not_start(cli, script, monkeypatch, what):
+    monkeypatch.setattr(
+        "supervisor_setup.pipeline_skill.find_spec", lambda name: None if name == "dbos" else object()
+    )
+    ran = cli("new", what, str(script), ".", "--out", "o", code=1)
+    assert "lacks the extra `orchestrate` (dbos missing)" in ran.err
+    assert "pip install 'supervisor-setup[orchestrate]" in ran.err
+    cli("new", "kubernetes", str(script), ".", "--out", "o", "--image", "x")
+
+
 @pytest.mark.parametrize(
     ("content", "said"), [(b"\xff\xfe", "is not UTF-8"), (b"#" * 1_000_000, "1000000 bytes")]
 )

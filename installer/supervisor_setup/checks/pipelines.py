@@ -1,6 +1,5 @@
 """Pipelines over many documents: is what they need installed?"""
 
-import shlex
 from collections.abc import Iterator
 
 from supervisor_setup import pipeline_skill
@@ -27,9 +26,11 @@ def extra(world: World) -> Iterator[Finding]:
     if not missing:
         yield Finding(EXTRA_CHECK, Status.OK, f"the extra `{pipeline_skill.EXTRA}` is installed")
         return
+    from supervisor_setup.requirement import install_command  # 20 ms, where something is missing
+
     what = f"the extra `{pipeline_skill.EXTRA}` is not installed"
     hint = (
-        f"{_pip_install()} && {world.layout.command} install; "
+        f"{install_command(pipeline_skill.python())} && {world.layout.command} install; "
         f"or: {world.layout.command} config set pipeline.skill false"
     )
     if not _is_installed(world):
@@ -46,12 +47,6 @@ def _is_installed(world: World) -> bool:
         if not isinstance(where.manifest, UserError)
         for record in where.manifest.records.values()
     )
-
-
-def _pip_install() -> str:
-    from supervisor_setup.requirement import requirement  # 20 ms, where something is missing
-
-    return shlex.join((str(pipeline_skill.python()), "-m", "pip", "install", requirement()))
 
 
 CHECKS = (Check(EXTRA_CHECK, extra),)

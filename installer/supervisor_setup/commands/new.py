@@ -1,17 +1,16 @@
 """`new`: a pipeline's script, and what starts it by itself."""
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from supervisor_setup import compiled, outputs, schedules
+from supervisor_setup import compiled, outputs, pipeline_skill, schedules
 from supervisor_setup.config import Config
 from supervisor_setup.errors import TargetError, UsageError, UserError
 from supervisor_setup.files import quote
 from supervisor_setup.layout import Layout
 from supervisor_setup.pipeline_scripts import Kind, own_script, pipeline_name
-from supervisor_setup.requirement import requirement
+from supervisor_setup.requirement import install_command, requirement
 from supervisor_setup.result import Result
 from supervisor_setup.values import dataclass
 
@@ -58,9 +57,10 @@ def cron(layout: Layout, run: Run, when: schedules.When) -> Result:
     """A crontab line.
 
     Raises:
-        UserError: there is no such script, or config.yaml is not valid.
+        UserError: there is no such script, the extra is missing here, or config.yaml is not valid.
         UsageError: a path has a line break in it, which none of these files can hold.
     """
+    _require_extra()
     job = _job(layout, run, compiled.load(layout).config)
     return _result("cron", {Path("crontab"): schedules.crontab(job, when)}, written=False)
 
@@ -71,6 +71,7 @@ def timer(layout: Layout, run: Run, when: schedules.When, into: Path | None) -> 
     Raises:
         UserError: as `cron`; or something else is at one of the files' paths.
     """
+    _require_extra()
     job = _job(layout, run, compiled.load(layout).config)
     made = {Path(name): content for name, content in schedules.timer(job, when).items()}
     if into is None:
@@ -117,7 +118,7 @@ def _job(layout: Layout, run: Run, config: Config) -> schedules.Job:
         )
     job = schedules.Job(
         name=pipeline_name(script.stem),
-        python=Path(sys.executable),
+        python=pipeline_skill.python(),
         script=script,
         documents=[str(_absolute(layout, Path(path))) for path in run.documents],
         out=_absolute(layout, run.out),
@@ -129,6 +130,17 @@ def _job(layout: Layout, run: Run, config: Config) -> schedules.Job:
         if "\n" in word:
             raise UsageError(f"{word!r}: has a line break in it, which no such file can hold")
     return job
+
+
+def _require_extra() -> None:
+    """What is started by this Python needs the extra here; what Kubernetes starts has it in its image."""
+    missing = ", ".join(pipeline_skill.missing())
+    if missing:
+        python = pipeline_skill.python()
+        raise UserError(
+            f"{python}: lacks the extra `{pipeline_skill.EXTRA}` ({missing} missing), so no script would start",
+            hint=install_command(python),
+        )
 
 
 def _absolute(layout: Layout, path: Path) -> Path:
