@@ -95,7 +95,7 @@ class Payer:
                 lost += 1
                 if lost == MOST_LOST:
                     reason = f"{error.reason}, {lost} times; each may have been billed"
-                    raise StepFailure(reason) from error
+                    raise self._meaning(reason) from error
             except (StepFailure, RunStopped, CallCancelled):
                 with self._store.begin() as connection:
                     money.release(connection, [claimed])
@@ -150,7 +150,8 @@ class Payer:
                     mean_pause = min(2 * mean_pause, LONGEST_PAUSE_SECONDS)
                 patience = PATIENCE_SECONDS if error.why is Why.BUSY else FAULT_PATIENCE_SECONDS
                 if time.monotonic() + pause >= began + patience:
-                    raise self._given_up(error) from error
+                    may_be_of_request = error.why is Why.FAULT and self._streak.has_succeeded
+                    raise self._meaning(error.reason, of_all=not may_be_of_request) from error
                 if error.why is Why.BUSY:  # the limits are for all requests of this process together
                     self._paused_until = max(self._paused_until, time.monotonic() + pause)
                 else:
@@ -159,11 +160,11 @@ class Payer:
                 self._streak.succeeded()
                 return reply
 
-    def _given_up(self, error: Unanswered) -> StepFailure | RunStopped:
-        of_request = error.why is Why.FAULT and self._streak.has_succeeded
-        if of_request and not self._streak.failed():
-            return StepFailure(error.reason)
-        return RunStopped(error.reason, hint="run the same command again later")
+    def _meaning(self, reason: str, *, of_all: bool = False) -> StepFailure | RunStopped:
+        """A failure of this request, or of the API when it is one of all or there were many in a row."""
+        if self._streak.failed() or of_all:
+            return RunStopped(reason, hint="run the same command again later")
+        return StepFailure(reason)
 
     def _settled(
         self, claimed: Reservation, request: PaidRequest, reply: Reply, form: type[Answer], seconds: float

@@ -321,6 +321,14 @@ def test_a_request_whose_answer_is_lost_each_time_is_not_asked_for_ever(till: Ti
     assert till.money.reserved == 0
 
 
+def test_an_api_whose_answers_are_all_lost_ends_the_run(till: Till) -> None:
+    till.api.behave = lambda _asked: lost_reply()
+    for number in range(9):
+        till.lose(str(number))
+    with pytest.raises(RunStopped, match="each may have been billed"):
+        till.pay("9")
+
+
 def test_answers_that_are_lost_exceed_no_budget(till: Till) -> None:
     till.api.behave = lambda _asked: lost_reply()
     till.set_budget(12_000)
