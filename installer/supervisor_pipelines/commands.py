@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import click
@@ -105,7 +105,8 @@ def _workshop(
     ledger = Ledger(str(layout.state))
     executors = Executors.join(store, run=run)
     try:
-        yield Workshop(store, config, executors, Books(ledger, pipeline.name), litellm_url)
+        with closing(Workshop(store, config, executors, Books(ledger, pipeline.name), litellm_url)) as tools:
+            yield tools
     finally:
         ledger.close()
         executors.leave()

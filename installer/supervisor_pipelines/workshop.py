@@ -81,3 +81,11 @@ class Workshop:
             UserError: as `claude`.
         """
         return Batcher(self.store, self.claude, run_id=run, books=self.books)
+
+    def close(self) -> None:
+        """Hang up."""
+        with self._lock:
+            for model in self._models.values():
+                model.stop()
+            if "claude" in vars(self):
+                self.claude.close()
