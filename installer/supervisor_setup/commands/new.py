@@ -138,7 +138,7 @@ def _require_extra() -> None:
     if missing:
         python = pipeline_skill.python()
         raise UserError(
-            f"{python}: lacks the extra `{pipeline_skill.EXTRA}` ({missing} missing), so no script would start",
+            f"{python}: lacks the extra `{pipeline_skill.EXTRA}` ({missing} missing), so nothing would start",
             hint=install_command(python),
         )
 
