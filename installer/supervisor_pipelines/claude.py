@@ -26,7 +26,7 @@ from supervisor_pipelines.tariff import Usage
 from supervisor_setup.errors import UsageError, UserError
 
 if TYPE_CHECKING:
-    from anthropic import Anthropic, APIError, APIStatusError
+    from anthropic import Anthropic, APIError, APIStatusError, Timeout
     from anthropic.types import Message
 
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -34,6 +34,7 @@ Answer = TypeVar("Answer", bound=BaseModel)
 KEY_VARIABLE = "SUPERVISOR_ANTHROPIC_API_KEY"
 URL_VARIABLE = "SUPERVISOR_ANTHROPIC_BASE_URL"
 DEFAULT_URL = "https://api.anthropic.com"
+CONNECT_SECONDS = 10.0
 _LEAST_TIMEOUT = 600.0
 _SECONDS_A_TOKEN = 3600 / 128_000  # as the SDK reckons
 _STOPPED_SAYS = {
@@ -161,7 +162,7 @@ class Claude:
                         api_key=self._key,
                         base_url=self.url,
                         max_retries=0,
-                        timeout=_LEAST_TIMEOUT,
+                        timeout=_timeout(_LEAST_TIMEOUT),
                         open_telemetry=False,
                     )
             return self._client
@@ -195,9 +196,9 @@ class Claude:
             RunStopped: it would take none: the key or the model is wrong.
             Unanswered: anything else.
         """
-        timeout = max(_LEAST_TIMEOUT, request.max_tokens * _SECONDS_A_TOKEN)
+        seconds = max(_LEAST_TIMEOUT, request.max_tokens * _SECONDS_A_TOKEN)
         with self.explained(request.model):
-            message = self.client.messages.create(**request.params, timeout=timeout)
+            message = self.client.messages.create(**request.params, timeout=_timeout(seconds))
         try:
             return Reply.of(message)
         except (AttributeError, TypeError) as error:  # the SDK gives whatever came, such as a page of HTML
@@ -294,6 +295,12 @@ def is_usable(reply: Reply, form: type[BaseModel]) -> bool:
     except StepFailure:
         return False
     return True
+
+
+def _timeout(seconds: float) -> Timeout:
+    from anthropic import Timeout
+
+    return Timeout(seconds, connect=CONNECT_SECONDS)
 
 
 def _seconds(given: str | None) -> float | None:

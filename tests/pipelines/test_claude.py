@@ -2,7 +2,10 @@
 
 import json
 import os
+import socket
 import threading
+import time
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 from paid_api import PaidApi
 from pydantic import BaseModel, Field
 
+from supervisor_pipelines import claude
 from supervisor_pipelines.claude import (
     KEY_VARIABLE,
     URL_VARIABLE,
@@ -89,6 +93,29 @@ def test_nothing_else_of_the_environment_has_an_effect(
         claude.close()
     sent = json.dumps(asked.headers)
     assert not [word for word in ("spy", "stolen", "of-claude-code", "identity", "wrkspc") if word in sent]
+
+
+def test_a_machine_that_does_not_answer_is_not_waited_for_as_long_as_an_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(claude, "CONNECT_SECONDS", 0.2)
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        # Who is in the queue fills it, and the system answers nobody else.
+        with ExitStack() as stack:
+            for _ in range(3):
+                waiting = stack.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(("127.0.0.1", port))
+            api = Claude("key", f"http://127.0.0.1:{port}")
+            began = time.monotonic()
+            with pytest.raises(Unanswered) as told:
+                api.send(REQUEST)
+            assert time.monotonic() - began < 10
+            api.close()
+    assert told.value.why is Why.UNREACHABLE
 
 
 def test_the_environment_is_as_it_was_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
