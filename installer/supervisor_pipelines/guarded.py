@@ -155,11 +155,16 @@ def _check_documents(path: str, bounds: Bounds) -> None:
 
 
 def _check_results(out: str, bounds: Bounds) -> None:
-    """Refuse folders elsewhere, and what is there and did not come from a run: it would be replaced."""
+    """Refuse folders elsewhere, and what is there and did not come from a run: it would be replaced.
+
+    Hidden folders (.git, .claude) are other programs' own, and Claude Code asks before it writes there.
+    """
     real = Path(os.path.realpath(out))
-    if not _is_inside(str(real), bounds.work) or str(real) == bounds.work:
+    names = real.relative_to(bounds.work).parts if _is_inside(str(real), bounds.work) else ()
+    if not names or any(name.startswith(".") for name in names):
         raise UsageError(
-            f"{out}: is not a folder below {bounds.work}", hint="--out pipeline-results, or another such name"
+            f"{out}: is not a folder below {bounds.work}, or a hidden one",
+            hint="--out pipeline-results, or another such name",
         )
     if not os.path.lexists(real):
         return

@@ -149,7 +149,9 @@ def test_a_name_with_wild_characters_that_exists_is_that_file(bounds, work):
         run(bounds, "a[b]")
 
 
-@pytest.mark.parametrize("out", [".", "..", "../elsewhere", "/tmp/elsewhere", "door/x", "docs", "docs/a.md"])
+@pytest.mark.parametrize(
+    "out", [".", "..", "../elsewhere", "/tmp/elsewhere", ".git/x", "a/.claude", "door/x", "docs", "docs/a.md"]
+)
 def test_results_go_into_a_folder_of_their_own_below_the_working_directory(bounds, work, out):
     (work / "door").symlink_to(work.parent / "private")
     with pytest.raises(UsageError, match=r"is not a folder below|holds other things"):
