@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 from array import array
 from collections.abc import Callable, Iterable, Iterator
@@ -119,7 +118,7 @@ class _Tally:
     """Bytes of each other one, with the emptiest facts."""
     line_bytes: int = 0
     unknown_lines: int = 0
-    sample: list[tuple[str, PaidRequest]] = field(default_factory=list)
+    sample: dict[str, PaidRequest] = field(default_factory=dict)
     nothing: BaseModel | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -151,11 +150,9 @@ class _Tally:
 
     def _sample(self, request: PaidRequest) -> None:
         """Keep some requests, the same of the same documents and in no order that documents could have."""
-        item = (request.key, request)
-        if len(self.sample) < SAMPLE:
-            heapq.heappush(self.sample, item)
-        elif request.key > self.sample[0][0]:
-            heapq.heapreplace(self.sample, item)
+        self.sample[request.key] = request
+        if len(self.sample) > SAMPLE:
+            del self.sample[min(self.sample)]
 
     def _is_paid(self, key: str) -> bool:
         if self.store is None:
@@ -203,7 +200,7 @@ class _Tally:
         unknown = (1 / tariff.bytes_per_token, 1 / tariff.least_bytes_per_token)
         if api is None or not self.sample:
             return 0, unknown
-        requests = [request for _, request in self.sample]
+        requests = self.sample.values()
         try:
             tokens = sum(map(api.count_tokens, requests))
         except (Unanswered, StepFailure):
