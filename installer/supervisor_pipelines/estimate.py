@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from supervisor_pipelines import money
 from supervisor_pipelines.claude import KEY_VARIABLE, Claude, PaidRequest, Unanswered
 from supervisor_pipelines.definition import Ask, Digest, Document, Pipeline
+from supervisor_pipelines.documents import Skipped
 from supervisor_pipelines.emptiest import emptiest
 from supervisor_pipelines.failures import StepFailure
 from supervisor_pipelines.status import counted
@@ -40,13 +41,15 @@ class Span:
 class Estimate:
     """What a run would do and cost.
 
-    `documents` are those with different contents; `settled` of them cost nothing more. `counted` is how many
+    `documents` are those with different contents; `settled` of them cost nothing more, and `skipped` paths
+    are none. `counted` is how many
     requests the API counted the tokens of; 0: tokens were reckoned from bytes. `cost` and `batch_cost` are in
     millionths of a dollar, None where the model's price is not known.
     """
 
     documents: int
     settled: int
+    skipped: int
     document_bytes: int
     model: str | None
     requests: Span
@@ -58,7 +61,7 @@ class Estimate:
 
 def estimate(
     pipeline: Pipeline[Any, Any],
-    documents: Iterable[tuple[Document, BaseModel | None]],
+    documents: Iterable[tuple[Document, BaseModel | None] | Skipped],
     store: Store | None = None,
     api: Claude | None = None,
 ) -> Estimate:
@@ -72,7 +75,11 @@ def estimate(
     """
     tally = _Tally(pipeline, store)
     seen: set[bytes] = set()
-    for document, facts in documents:
+    for one in documents:
+        if isinstance(one, Skipped):
+            tally.skipped += 1
+            continue
+        document, facts = one
         name = bytes.fromhex(document.sha256)
         if name not in seen:
             seen.add(name)
@@ -87,6 +94,8 @@ def lines(found: Estimate) -> Iterator[str]:
         f"{counted(found.documents, 'different document')} of {size(found.document_bytes)} in all; "
         f"{count(found.settled)} of them are settled and cost nothing more"
     )
+    if found.skipped:
+        yield f"{counted(found.skipped, 'further path')} would be skipped; the run's report says why"
     if found.model is None or not found.requests.high:
         yield "Claude would not be asked: this costs nothing"
         return
@@ -111,6 +120,7 @@ class _Tally:
     pipeline: Pipeline[Any, Any]
     store: Store | None
     settled: int = 0
+    skipped: int = 0
     document_bytes: int = 0
     certain: array[int] = field(default_factory=lambda: array("Q"))
     """Bytes of each request whose facts are known."""
@@ -165,7 +175,9 @@ class _Tally:
         step = self.pipeline.ask or self.pipeline.digest
         if step is None:
             none = Span(0, 0)
-            return Estimate(documents, self.settled, self.document_bytes, None, none, none, 0, none, none)
+            return Estimate(
+                documents, self.settled, self.skipped, self.document_bytes, None, none, none, 0, none, none
+            )
         tariff = Tariff.load()
         counted, rates = self._rates(tariff, api)
         low = list(self._requests(step, rates[0], fewest=True))
@@ -185,6 +197,7 @@ class _Tally:
         return Estimate(
             documents=documents,
             settled=self.settled,
+            skipped=self.skipped,
             document_bytes=self.document_bytes,
             model=step.model,
             requests=Span(len(low), len(high)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack, closing
 from typing import Any
 
 from pydantic import BaseModel
@@ -33,7 +33,10 @@ def of(
         UserError: the state of an earlier command cannot be read, or the API refuses the key.
     """
     outlet = Outlet.found(order.out)
-    with Store.opened(order.out, order.db) if outlet else nullcontext() as store:
+    if outlet is not None:  # see that it is this pipeline's, and where its state is
+        Outlet.of(order.out, pipeline=pipeline.name, shared=order.db is not None)
+    with ExitStack() as stack:
+        store = stack.enter_context(Store.opened(order.out, order.db)) if outlet else None
         journal = Journal(store, outlet.run) if store and outlet else None
         options = chosen(order, journal) if journal else Options(**order.given)
         paths = order.paths or (journal.inputs(()) if journal else ())
@@ -41,7 +44,9 @@ def of(
             raise UsageError(f"{order.out}: no PATH was given, now or earlier", hint="run PATH… --estimate")
         meant = options.applied(pipeline)
         model = meant.extract.model or config.pipeline.local_model
-        api = Claude.from_environment(environment) if environment.get(KEY_VARIABLE) else None
+        api = None
+        if environment.get(KEY_VARIABLE):
+            api = stack.enter_context(closing(Claude.from_environment(environment)))
         found = documents.discover(paths, without=[str(absolute(order.out))])
         return estimate(meant, _with_facts(found, journal, meant, model), store, api)
 
@@ -51,14 +56,16 @@ def _with_facts(
     journal: Journal | None,
     pipeline: Pipeline[Any, Any],
     model: str,
-) -> Iterator[tuple[Document, BaseModel | None]]:
-    """Each document that can be read, with what the local model has found in it already."""
+) -> Iterator[tuple[Document, BaseModel | None] | Skipped]:
+    """Each document, with what the local model has found in it already; and what is none."""
     for one in found:
         if isinstance(one, Skipped):
+            yield one
             continue
         try:
             document = documents.read(one.path)
-        except Skip:
+        except Skip as skip:
+            yield Skipped(one.path, skip.reason)
             continue
         row = journal.of(document.sha256) if journal else None
         yield document, None if row is None else facts_of(row, pipeline, model)

@@ -70,3 +70,11 @@ def test_a_digest_is_one_request_over_all(desk: Desk) -> None:
     ran = desk.run("--estimate", pipeline=DIGEST)
     assert "claude-sonnet-5-5: 1 request\n" in ran.out
     assert desk.run("--estimate", "--model", "claude-opus-5-5", pipeline=DIGEST).out.count("opus") == 1
+
+
+def test_the_folder_of_another_pipeline_is_not_looked_into(desk: Desk) -> None:
+    desk.write(1)
+    assert desk.run().code == 0
+    ran = desk.run("--estimate", pipeline=DIGEST)
+    assert ran.code == 1
+    assert "holds the results of the pipeline 'triage'" in ran.err
