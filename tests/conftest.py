@@ -6,7 +6,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -17,6 +17,8 @@ from hypothesis import settings
 from shared_server import SharedServer
 
 from homes import Home
+from supervisor_setup import compiled
+from supervisor_setup.layout import Layout
 
 REAL_HOME = Path.home().resolve()
 # The product waits for the disk at every write, thousands of times in these tests; memory needs no waiting.
@@ -57,6 +59,20 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def home(own_home: Path) -> Home:
     """The same home, with the files that matter here by name."""
     return Home(own_home)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def a_config_is_worked_out_once():
+    """What the same config.yaml leads to is the same in every home, and takes YAML and Jinja2 to find out."""
+    work_out, found = compiled._worked_out, {}
+
+    def worked_out(layout: Layout, data: bytes | None, key: str) -> compiled.Compiled:
+        if key not in found:
+            found[key] = work_out(layout, data, key)
+        return replace(found[key], config=replace(found[key].config, path=layout.config))
+
+    with mock.patch.object(compiled, "_worked_out", worked_out):
+        yield
 
 
 @pytest.fixture
