@@ -5,7 +5,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from shared_server import SharedServer
 
 from homes import Home
 from supervisor_setup import compiled
-from supervisor_setup.layout import Layout
+from supervisor_setup.config import Config
 
 REAL_HOME = Path.home().resolve()
 # The product waits for the disk at every write, thousands of times in these tests; memory needs no waiting.
@@ -64,14 +64,21 @@ def home(own_home: Path) -> Home:
 @pytest.fixture(autouse=True, scope="session")
 def a_config_is_worked_out_once():
     """What the same config.yaml leads to is the same in every home, and takes YAML and Jinja2 to find out."""
-    work_out, found = compiled._worked_out, {}
+    parse, parsed = compiled.parse, {}
+    render, rendered = compiled.rendered, {}
 
-    def worked_out(layout: Layout, data: bytes | None, key: str) -> compiled.Compiled:
-        if key not in found:
-            found[key] = work_out(layout, data, key)
-        return replace(found[key], config=replace(found[key].config, path=layout.config))
+    def parse_once(path: Path, data: bytes) -> Config:
+        if data not in parsed:
+            parsed[data] = parse(path, data)
+        return replace(parsed[data], path=path)
 
-    with mock.patch.object(compiled, "_worked_out", worked_out):
+    def render_once(config: Config) -> tuple[Mapping[str, bytes], bytes]:
+        key = repr(replace(config, path=Path()))
+        if key not in rendered:
+            rendered[key] = render(config)
+        return rendered[key]
+
+    with mock.patch.multiple(compiled, parse=parse_once, rendered=render_once):
         yield
 
 
