@@ -38,6 +38,15 @@ from .postgres import Postgres, running_postgres
 from .stack import Stack, running_stack, tail
 
 
+@pytest.fixture(scope="package", autouse=True)
+def programs_are_not_measured() -> Iterator[None]:
+    """Coverage doubles the time of these programs, and the fast tests measure what they run."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"):
+            patch.delenv(name, raising=False)
+        yield
+
+
 @pytest.fixture(scope="session", autouse=True)
 def parts() -> RealParts:
     """Where the real parts are; read before any test has a HOME of its own."""

@@ -20,10 +20,6 @@ _STAY_HERE = {
 }
 
 
-# How coverage follows into child processes; absent in an ordinary run.
-_PASSED_ON = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
-
-
 @dataclass(frozen=True, slots=True)
 class Home:
     """A HOME below `root`, and an environment in which nothing else of this machine's user stands."""
@@ -45,7 +41,6 @@ class Home:
             XDG_CACHE_HOME=str(self.home / ".cache"),
             XDG_DATA_HOME=str(self.home / ".local" / "share"),
             PYTHONDONTWRITEBYTECODE="1",
-            **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
         )
 
     @property

@@ -128,7 +128,10 @@ def test_answers_have_the_form_that_was_asked_for(start, tmp_path):
     server = start()
     labels = ["town", "animal"]
     table = text_of(called(server, "classify", {"items": ["Paris", "a horse", "Rome"], "labels": labels}))
-    assert re.findall(r"^(\d): (?:town|animal)$", table, re.MULTILINE) == ["1", "2", "3"], table
+    # Which labels so small a model gives depends on the processor, and the table's form on the labels.
+    one_a_text = re.findall(r"^(\d): (?:town|animal)$", table, re.MULTILINE)
+    one_a_label = re.findall(r"^(?:town|animal) \(\d\): (.+)$", table, re.MULTILINE)
+    assert sorted(one_a_text or ", ".join(one_a_label).split(", ")) == ["1", "2", "3"], table
     schema = {
         "type": "object",
         "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},

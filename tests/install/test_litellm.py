@@ -1,122 +1,19 @@
 """litellm: what LiteLLM's config.yaml needs, merged into a file that is not ours."""
 
 import json
-import os
 
 import pytest
-from ruamel.yaml import YAML
 
-from supervisor_mcp import settings
-
-MODELS = {"local-llama": "llama3.1:8b", "local-coder": "qwen2.5-coder:7b"}
-
-COMMENTED = b"""\
-# The proxy of the whole house; ask before you change it.
-model_list:
-    # paid
-    - model_name: gpt   # by the hour
-      litellm_params: &paid
-        model: openai/gpt-4o
-        api_key: 'os.environ/OPENAI_API_KEY'
-
-    - model_name: gpt-twin
-      litellm_params: {<<: *paid, timeout: 0x1E}
-
-general_settings:
-    master_key: os.environ/LITELLM_MASTER_KEY   # never here
-"""
-FLOW = b'{"model_list": [{"model_name": "gpt", "litellm_params": {"model": "openai/gpt-4o"}}], "x": {}}\n'
-DOCUMENTS = {
-    "comments and anchors": COMMENTED,
-    "CRLF": COMMENTED.replace(b"\n", b"\r\n"),
-    "byte order mark": b"\xef\xbb\xbf" + COMMENTED,
-    "flow style": FLOW,
-    "empty flow list": b"model_list: [ ]  # none yet\n",
-    "no final newline": b"model_list:\n- model_name: a\n  litellm_params: {model: openai/a}",
-    "no model_list": b"# mine\ngeneral_settings:\n  master_key: x\n",
-    "list without a value": b"model_list:\ngeneral_settings: {master_key: x}\n",
-    "comments alone": b"# nothing yet\n",
-    "empty": b"",
-    "settings of its own": b"litellm_settings:\n  drop_params: true\nmodel_list: []\n",
-    "fallbacks of its own": b"litellm_settings:\n  fallbacks:\n  - gpt: [other]\n",
-}
-
-
-def entry(model="local-llama", **changed):
-    params = {
-        "model": f"ollama_chat/{MODELS[model]}",
-        "api_base": "http://koala:11434",
-        "num_ctx": 8192,
-        "timeout": 300,
-        **changed,
-    }
-    return {"model_name": model, "litellm_params": params}
-
-
-def yaml(data):
-    return YAML(typ="safe", pure=True).load(data)
-
-
-def by_name(data):
-    return {item["model_name"]: item["litellm_params"] for item in yaml(data)["model_list"]}
-
-
-def tools_of(model):
-    """The bundled tools that ask a model."""
-    return [name for name, tool in settings.defaults()["tools"].items() if tool.get("model") == model]
-
-
-def decisions(ran):
-    return {one["item"]: one["decision"] for one in ran.json["operations"]}
-
-
-def with_first(item, rest=b""):
-    return b"model_list:\n- " + json.dumps(item).encode() + b"\n" + rest
-
-
-@pytest.fixture
-def backends(home):
-    """Sets the backends of config.yaml, and the tools where they are given."""
-
-    def configure(*backends, **tools):
-        home.write(home.config, json.dumps({"backends": backends, "tools": tools}))
-
-    return configure
-
-
-@pytest.fixture
-def two_sources(backends):
-    backends(
-        {"name": "proxy", "kind": "litellm", "url": "http://koala:4000"},
-        {"name": "gpu", "kind": "openai", "url": "http://gpu:8080/v1/", "api_key": {"env": "GPU_KEY"}},
-        {
-            "name": "attic",
-            "kind": "ollama",
-            "url": "http://attic:11434",
-            "models": {"local-llama": "llama3.2"},
-            "context_tokens": 16384,
-            "timeout": 0.5,
-        },
-        {"name": "off", "kind": "openai", "url": "http://off", "enabled": False},
-    )
-
-
-@pytest.fixture
-def file(tmp_path):
-    return tmp_path / "litellm" / "config.yaml"
-
-
-@pytest.fixture
-def theirs(file):
-    """Writes LiteLLM's file as the user has it."""
-
-    def write(data):
-        file.parent.mkdir(exist_ok=True)
-        file.write_bytes(data)
-        return data
-
-    return write
-
+from litellm_file import (
+    COMMENTED,
+    DOCUMENTS,
+    by_name,
+    decisions,
+    entry,
+    tools_of,
+    with_first,
+    yaml,
+)
 
 # What it needs
 
@@ -374,103 +271,3 @@ def test_several_entries_of_one_name_share_the_load_and_are_the_users(cli, file,
     err = cli("litellm", str(file), "--write", "--overwrite", "--yes", code=1).err
     assert f"{file}:3:1: stands here a second time" in err
     assert file.read_bytes() == before
-
-
-# Refusals
-
-
-@pytest.mark.parametrize(
-    ("broken", "place"),
-    [
-        (b"model_list:\n  - model_name: [a\ngeneral_settings: {}\n", "3:17: expected"),
-        (b"model_list:\n- model_name: a\nmodel_list: []\n", '3:1: "model_list" stands here a second time'),
-        (b"a: 1\nmodel_list: 5\n", "2:1: not a list"),
-        (b"model_list: []\nlitellm_settings: off\n", "2:1: "),
-        (b"a: b\nmodel_list: \xff\n", "2:13: not UTF-8"),
-        (b"a: &a [1]\nmodel_list: *a\n", "2:13: this is an alias"),
-        (b"model_list:\n- &a {model_name: local-llama, x: *a}\n", ""),
-    ],
-)
-@pytest.mark.usefixtures("two_sources")
-def test_what_must_not_be_guessed_at_is_refused_and_nothing_is_written(cli, home, file, broken, place):
-    home.write(file, broken)
-    for command in ([], ["--write", "--yes"], ["--write", "--overwrite", "--yes"]):
-        err = cli("litellm", str(file), *command, code=1).err
-        assert f"{file}:{place}" in err or (not place and f"{file} " in err)
-        assert "hint:" in err
-    assert file.read_bytes() == broken
-    assert not home.state.exists()
-
-
-def test_a_read_only_file_is_refused(cli, file, theirs):
-    theirs(COMMENTED)
-    file.chmod(0o444)
-    assert f"{file}: is read-only" in cli("litellm", str(file), "--write", "--yes", code=1).err
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [["--write"], ["--remove", "--yes"], ["x.yaml", "--write", "--remove"]],
-    ids=" ".join,
-)
-def test_a_call_that_says_too_little_or_too_much_exits_with_2(cli, arguments):
-    assert "--write and --remove" in cli("litellm", *arguments, code=2).err
-
-
-@pytest.mark.parametrize("action", ["--write", "--remove"])
-def test_without_a_terminal_it_needs_yes(cli, file, theirs, action):
-    theirs(COMMENTED)
-    assert f"litellm {file} {action} --yes" in cli("litellm", str(file), action, code=2).err
-    assert file.read_bytes() == COMMENTED
-
-
-# Beside everything else
-
-
-def test_nothing_of_ours_is_nothing_to_remove(cli, file, theirs):
-    theirs(COMMENTED)
-    assert "Nothing to do" in cli("litellm", str(file), "--remove", "--yes").out
-    assert file.read_bytes() == COMMENTED
-
-
-def test_a_removal_needs_no_config(cli, file, theirs, home):
-    theirs(COMMENTED)
-    cli("litellm", str(file), "--write", "--yes")
-    home.write(home.config, "broken: [")
-    cli("litellm", str(file), "--remove", "--yes")
-    assert file.read_bytes() == COMMENTED
-
-
-def test_an_uninstall_and_the_doctor_leave_it_alone(cli, file, theirs):
-    theirs(COMMENTED)
-    cli("install", "--yes")
-    cli("litellm", str(file), "--write", "--yes")
-    merged = file.read_bytes()
-    cli("doctor", "--offline", "--strict")
-    cli("uninstall", "--yes")
-    assert file.read_bytes() == merged
-    cli("litellm", str(file), "--remove", "--yes")
-    assert file.read_bytes() == COMMENTED
-
-
-def test_a_run_that_fails_leaves_the_file_and_the_next_succeeds(cli, file, theirs, monkeypatch):
-    theirs(COMMENTED)
-
-    def full(_descriptor):
-        raise OSError(28, os.strerror(28))
-
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "fsync", full)
-        assert "No space left" in cli("litellm", str(file), "--write", "--yes", code=1).err
-    assert file.read_bytes() == COMMENTED
-    cli("litellm", str(file), "--write", "--yes")
-    assert "local-llama" in by_name(file.read_bytes())
-
-
-def test_the_bundled_schema_says_the_default_that_is_used():
-    from supervisor_mcp.settings import Backend
-    from supervisor_setup import assets
-
-    schema = json.loads((assets.templates() / "config.schema.json").read_bytes())
-    described = schema["$defs"]["backend"]["properties"]["context_tokens"]["description"]
-    assert f"{Backend(name='o', kind='ollama', url='http://o').context_tokens} when left out" in described
