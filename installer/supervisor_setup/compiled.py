@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from supervisor_setup import __version__, assets, files
@@ -52,7 +53,7 @@ def compile_config(layout: Layout, data: bytes | None) -> Compiled:
     Raises:
         ConfigError: the config is not valid, or names an agent or tier that there is not.
     """
-    key = compile_key(data)
+    key = compile_key(layout.config, data)
     return _kept(layout, key) or _worked_out(layout, data, key)
 
 
@@ -143,9 +144,9 @@ def _pipeline_skill(config: Config) -> PipelineSkill:
     return PipelineSkill(manual.decode("utf-8"), script)
 
 
-def compile_key(data: bytes | None) -> str:
-    """Hash of everything that the result for a config.yaml of these bytes depends on."""
-    stamp = hashlib.sha256(f"{__version__}\0{data!r}".encode())
+def compile_key(config: Path, data: bytes | None) -> str:
+    """Hash of everything that the result for a config.yaml there, of these bytes, depends on."""
+    stamp = hashlib.sha256(f"{__version__}\0{config}\0{data!r}".encode("utf-8", "surrogateescape"))
     for folder in (assets.agents(), assets.templates()):
         for path in sorted(folder.rglob("*")):
             found = path.stat()

@@ -162,7 +162,7 @@ def keep_for_later(layout: Layout, compiled: Compiled) -> None:
     Nothing is kept of a config.yaml that has changed since it was read.
     """
     source = files.read(layout.config)
-    if compile_key(source.data) != compiled.key or source.stat is None:
+    if compile_key(layout.config, source.data) != compiled.key or source.stat is None:
         return
     keep(layout, compiled)
     body: dict[str, Any] = {

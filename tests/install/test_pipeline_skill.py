@@ -107,6 +107,13 @@ def test_outside_of_a_virtual_environment_it_is_the_python_that_runs(monkeypatch
     assert pipeline_skill.python() == Path("/usr/bin/python3.99")
 
 
+def test_an_equal_config_in_another_place_binds_the_script_from_then_on(cli, home):
+    cli("install", "--yes")
+    other = home.write(home.path / "other.yaml", home.config.read_bytes())
+    cli("--config", str(other), "install", "--yes")
+    assert repr(str(other)) in script(home).read_text(encoding="utf-8")
+
+
 def test_without_the_extra_nothing_of_it_is_installed(cli, home, without_extra):
     cli("install", "--yes")
     assert not folder(home).exists()
