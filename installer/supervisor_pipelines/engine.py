@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -249,6 +250,9 @@ class _Connection(sqlite3.Connection):
         super().__init__(*arguments, **options)
         self.execute("PRAGMA journal_mode=WAL")
         self.execute("PRAGMA synchronous=NORMAL")
+        if sqlite3.sqlite_version_info < (3, 42):
+            # From Python 3.12 on, DBOS takes this for granted, which a system's SQLite need not know yet.
+            self.create_function("unixepoch", 1, lambda _subsec: time.time())
 
 
 class _Log(logging.FileHandler):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from supervisor_pipelines.definition import Document, Pipeline
 from supervisor_pipelines.documents import Skipped
 from supervisor_pipelines.store import Store
-from supervisor_pipelines.tables import UNFINISHED, State, documents, inputs, paths, runs
+from supervisor_pipelines.tables import FOR_WORKERS, State, documents, inputs, paths, runs
 from supervisor_setup.errors import UserError
 
 if TYPE_CHECKING:
@@ -277,21 +277,35 @@ class Journal:
         return {state: found.get(state, 0) for state in State}
 
 
-def unfinished(store: Store, *, pipeline: str, form: str) -> int:
-    """How many documents this script has still to do in all runs that go on."""
+def unfinished(store: Store, *, pipeline: str, form: str) -> dict[str, int]:
+    """How many documents this script has still to do, by the executor that finds them, in runs that go on."""
     counted = (
-        select(func.count())
+        select(runs.c.executor, func.count())
         .select_from(documents.join(runs, runs.c.id == documents.c.run))
         .where(
-            runs.c.pipeline == pipeline,
-            runs.c.form == form,
-            runs.c.stopped.is_(None),
+            *_going_on(pipeline, form),
             documents.c.generation == runs.c.generation,
-            documents.c.state.in_(UNFINISHED),
+            documents.c.state.in_(FOR_WORKERS),
         )
+        .group_by(runs.c.executor)
     )
     with store.read() as connection:
-        return connection.scalar(counted) or 0
+        return {str(executor): int(count) for executor, count in connection.execute(counted)}
+
+
+def of_executors(
+    store: Store, executors: Collection[str], *, pipeline: str, form: str
+) -> list[tuple[Journal, int]]:
+    """The runs, each with its generation, whose documents these executors were finding."""
+    theirs = select(runs.c.id, runs.c.generation).where(
+        *_going_on(pipeline, form), runs.c.executor.in_(executors)
+    )
+    with store.read() as connection:
+        return [(Journal(store, run), generation) for run, generation in connection.execute(theirs)]
+
+
+def _going_on(pipeline: str, form: str) -> tuple[Any, ...]:
+    return runs.c.pipeline == pipeline, runs.c.form == form, runs.c.stopped.is_(None)
 
 
 def _at(task: Task, state: State = State.QUEUED) -> tuple[Any, ...]:
