@@ -32,6 +32,7 @@ from supervisor_pipelines.workshop import Workshop
 from supervisor_setup.errors import UsageError, UserError
 
 _LOOK_SECONDS = 0.2
+_LONGEST_LOOK_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,17 +172,18 @@ class Run:
     def _follow(self, feeder: Feeder) -> None:
         """Show how far it is until there is nothing more to do, or nothing more can be done."""
         while True:
-            began = time.monotonic()
             self.results.append()
+            began = time.monotonic()
             counts = self._show(complete=feeder.complete)
+            took = time.monotonic() - began
             if not self._goes_on:
                 self.engine.leave()
                 if self.engine.wait(_LOOK_SECONDS):
                     return
             elif feeder.complete and not counts[State.WAITING] + counts[State.QUEUED]:
                 return
-            # Looking takes longer the more documents there are, and is to be a small part of the time.
-            time.sleep(max(_LOOK_SECONDS, 10 * (time.monotonic() - began)))
+            # Counting takes longer the more documents there are, and is to be a small part of the time.
+            time.sleep(min(max(_LOOK_SECONDS, 10 * took), _LONGEST_LOOK_SECONDS))
 
     def _finish(self) -> None:
         """What comes after all documents: the batch, and the answer over all of them."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -54,6 +55,8 @@ class Store:
     engine: Engine
     name: str
     """What messages call the database: the file, or the URL without its password."""
+    _writing: AbstractContextManager[object] = field(default_factory=threading.Lock)
+    """SQLite's writers poll for their turn, by chance and ever more seldom; threads stand in line here."""
 
     @classmethod
     def open(cls, folder: Path, db: str | None) -> Self:
@@ -71,7 +74,7 @@ class Store:
         engine = create_engine(
             url, pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args={"connect_timeout": 10}
         ).execution_options(schema_translate_map={None: SCHEMA})
-        return cls(engine, url.render_as_string(hide_password=True))
+        return cls(engine, url.render_as_string(hide_password=True), nullcontext())
 
     @classmethod
     @contextmanager
@@ -96,7 +99,8 @@ class Store:
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """A transaction that may write; SQLite's writers wait for each other here, and not midway."""
-        with self.explained(), self.engine.execution_options(writes=True).begin() as connection:
+        writer = self.engine.execution_options(writes=True)
+        with self.explained(), self._writing, writer.begin() as connection:
             yield connection
 
     @contextmanager
