@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from supervisor_pipelines.definition import Document, Pipeline
@@ -237,9 +237,8 @@ class Journal:
 
         None when this attempt is no longer wanted, or not in `state`.
         """
-        wanted = select(documents, runs.c.options, runs.c.stopped).join(runs, runs.c.id == documents.c.run)
         with self.store.read() as connection:
-            return connection.execute(wanted.where(*_at(task, state))).one_or_none()
+            return connection.execute(_DOCUMENT, _here(task, state)).one_or_none()
 
     def of(self, sha256: str) -> AnyRow | None:
         """The document with this content, however far it is; None for one that was never found."""
@@ -264,7 +263,7 @@ class Journal:
 
     def _change(self, task: Task, *, was: State = State.QUEUED, **values: Any) -> None:
         with self.store.begin() as connection:
-            connection.execute(update(documents).where(*_at(task, was)).values(**values))
+            connection.execute(_CHANGE, {**_here(task, was), **values})
 
     def counts(self, generation: int | None = None) -> dict[State, int]:
         """How many documents are in which state: those of one command, or all that the run ever had."""
@@ -308,13 +307,26 @@ def _going_on(pipeline: str, form: str) -> tuple[Any, ...]:
     return runs.c.pipeline == pipeline, runs.c.form == form, runs.c.stopped.is_(None)
 
 
-def _at(task: Task, state: State = State.QUEUED) -> tuple[Any, ...]:
-    return (
-        documents.c.run == task.run,
-        documents.c.sha256 == task.sha256,
-        documents.c.attempt == task.attempt,
-        documents.c.state == state,
-    )
+# Made once: for each document, making statements takes longer than running them.
+_HERE = (
+    documents.c.run == bindparam("its_run"),
+    documents.c.sha256 == bindparam("its_sha256"),
+    documents.c.attempt == bindparam("its_attempt"),
+    documents.c.state == bindparam("its_state"),
+)
+_DOCUMENT = (
+    select(documents, runs.c.options, runs.c.stopped).join(runs, runs.c.id == documents.c.run).where(*_HERE)
+)
+_CHANGE = update(documents).where(*_HERE)
+
+
+def _here(task: Task, state: State) -> dict[str, object]:
+    return {
+        "its_run": task.run,
+        "its_sha256": task.sha256,
+        "its_attempt": task.attempt,
+        "its_state": state,
+    }
 
 
 def _insert(connection: Connection, table: Any) -> Any:
