@@ -76,6 +76,16 @@ def test_a_bug_is_one_line_with_a_log_and_the_other_documents_are_done(
     assert "RuntimeError: we are wrong" in log.read_text()
 
 
+def test_a_bug_that_meets_every_document_ends_the_run(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_self: object, *_arguments: object) -> None:
+        raise RuntimeError("we are wrong about all")
+
+    monkeypatch.setattr(Flow, "_facts", broken)
+    desk.write(60)
+    assert desk.run("--concurrency", "2").code == 3
+    assert 10 <= desk.status()["documents"]["failed"] <= 12
+
+
 def test_an_error_of_the_engine_itself_ends_the_run_instead_of_hanging(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
