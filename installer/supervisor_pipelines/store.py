@@ -74,7 +74,8 @@ class Store:
         engine = create_engine(
             url, pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args={"connect_timeout": 10}
         ).execution_options(schema_translate_map={None: SCHEMA})
-        return cls(engine, url.render_as_string(hide_password=True), nullcontext())
+        name = url.set(drivername="postgresql").render_as_string(hide_password=True)
+        return cls(engine, name, nullcontext())
 
     @classmethod
     @contextmanager
@@ -230,8 +231,7 @@ _SQLITE_SAYS = {
 _POSTGRESQL_SAYS = {
     "08": ("cannot be reached", "is it running? then run the same command again"),
     "25006": ("is read-only", "give the URL of the primary server"),
-    "28": ("refuses the user or the password", "look at the URL given with --db"),
-    "3D000": ("there is no such database", "createdb {database}"),
+    "FATAL": ("lets nobody in so", "look at the URL given with --db; does its database exist?"),
     "42501": ("lacks a right", 'GRANT CREATE ON DATABASE "{database}" TO "{user}"'),
     "53100": ("its disk is full", "free some space there, then run the same command again"),
     "53": ("has no room for more connections or memory", "fewer workers, or a larger server"),
@@ -247,7 +247,9 @@ def _explained(name: str, error: DBAPIError) -> UserError | None:
         what, hint = _SQLITE_SAYS[kind]
         return UserError(f"{name}: {what}", hint=hint.format(folder=Path(name).parent))
     state = getattr(error.orig, "sqlstate", None)
-    if state is None:  # the driver's own word for a server that was not reached, or went away
+    if state is None and "FATAL: " in str(error.orig):
+        state = "FATAL"  # the driver gives no code for what a server says to a new connection
+    elif state is None:  # the driver's own word for a server that was not reached, or went away
         state = "08" if isinstance(error, OperationalError) or error.connection_invalidated else ""
     for known in (state, state[:3], state[:2]):
         if known in _POSTGRESQL_SAYS:
