@@ -166,6 +166,12 @@ class Engine:
             holders = {one for one in money.holders(connection) if one.startswith(PREFIX)}
             money.write_off(connection, self.executors.dead(holders))
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is worked on, and nothing waits for a place."""
+        with self._room:
+            return not self._held
+
     def fail(self, error: BaseException) -> None:
         """End the run of this process with `error`; the first one counts."""
         with self._room:

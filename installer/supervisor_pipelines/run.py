@@ -19,7 +19,7 @@ from supervisor_pipelines.crew import Crew
 from supervisor_pipelines.definition import Digest, Pipeline
 from supervisor_pipelines.engine import Engine
 from supervisor_pipelines.failures import StepFailure
-from supervisor_pipelines.feeding import Feeder
+from supervisor_pipelines.feeding import Feeder, adopt
 from supervisor_pipelines.journal import Journal, Options
 from supervisor_pipelines.leaving import Leaving
 from supervisor_pipelines.outlet import Outlet
@@ -33,6 +33,8 @@ from supervisor_setup.errors import UsageError, UserError
 
 _LOOK_SECONDS = 0.2
 _LONGEST_LOOK_SECONDS = 2.0
+IDLE_SECONDS = 10.0
+"""How long a process has nothing to do, while documents are queued, before it looks why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,7 @@ class Run:
 
     def _follow(self, feeder: Feeder) -> None:
         """Show how far it is until there is nothing more to do, or nothing more can be done."""
+        busy = time.monotonic()
         while True:
             self.results.append()
             began = time.monotonic()
@@ -182,6 +185,11 @@ class Run:
                     return
             elif feeder.complete and not counts[State.WAITING] + counts[State.QUEUED]:
                 return
+            if not (feeder.complete and self.engine.is_idle):
+                busy = time.monotonic()
+            elif time.monotonic() - busy > IDLE_SECONDS:  # others have the rest, or the engine has lost it
+                adopt(self.journal, self.engine, self.generation)
+                busy = time.monotonic()
             # Counting takes longer the more documents there are, and is to be a small part of the time.
             time.sleep(min(max(_LOOK_SECONDS, 10 * took), _LONGEST_LOOK_SECONDS))
 
