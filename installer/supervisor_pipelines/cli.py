@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from collections.abc import Sequence
@@ -46,7 +47,9 @@ def main(
 
     The arguments are the process's own, and config.yaml is where it is looked for, unless given.
     """
-    sys.exit(run(pipeline, sys.argv[1:] if arguments is None else arguments, config=config))
+    code = run(pipeline, sys.argv[1:] if arguments is None else arguments, config=config)
+    gc.freeze()  # else all that the libraries are is looked through once more at the end, for a second
+    sys.exit(code)
 
 
 def run(pipeline: Pipeline[Any, Any], arguments: Sequence[str], *, config: Path | None = None) -> int:

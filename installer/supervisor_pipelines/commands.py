@@ -71,8 +71,9 @@ def work(  # noqa: PLR0913 - as many as the command has options
     ):
         crew = Crew(pipeline, workshop, concurrency)
         Worker(crew, folder, shown, leaving).go(drain=drain)
-    if crew.engine.error is not None:
-        return _error(crew.engine.error)
+    for error in (crew.engine.error, *crew.flow.bugs):
+        if error is not None:
+            return _error(error)
     # A worker has no end of its own but for `--drain`, so a signal is how it is told to end.
     return Exit.INTERRUPTED if leaving.asked and drain else Exit.OK
 

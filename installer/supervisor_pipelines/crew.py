@@ -12,7 +12,6 @@ from supervisor_pipelines.flow import Flow
 from supervisor_pipelines.journal import Journal
 from supervisor_pipelines.paying import BudgetReached
 from supervisor_pipelines.workshop import Workshop
-from supervisor_setup.errors import UserError
 
 
 @dataclass(slots=True)
@@ -34,7 +33,7 @@ class Crew:
             (self.flow.extract, self.flow.answer),
         )
 
-    def _stop(self, run: str, error: UserError) -> None:
+    def _stop(self, run: str, error: Exception) -> None:
         """Without money the run ends for every worker; all else may be wrong on this machine alone."""
         if isinstance(error, BudgetReached):
             Journal(self.workshop.store, run).stop(error.message, error.hint)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -165,6 +166,12 @@ class Engine:
             holders = {one for one in money.holders(connection) if one.startswith(PREFIX)}
             money.write_off(connection, self.executors.dead(holders))
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is worked on, and nothing waits for a place."""
+        with self._room:
+            return not self._held
+
     def fail(self, error: BaseException) -> None:
         """End the run of this process with `error`; the first one counts."""
         with self._room:
@@ -249,6 +256,9 @@ class _Connection(sqlite3.Connection):
         super().__init__(*arguments, **options)
         self.execute("PRAGMA journal_mode=WAL")
         self.execute("PRAGMA synchronous=NORMAL")
+        if sqlite3.sqlite_version_info < (3, 42):
+            # From Python 3.12 on, DBOS takes this for granted, which a system's SQLite need not know yet.
+            self.create_function("unixepoch", 1, lambda _subsec: time.time())
 
 
 class _Log(logging.FileHandler):

@@ -44,7 +44,7 @@ class Feeder:
 
     def _feed(self) -> None:
         try:
-            self._recover()
+            recover(self._journal, self._engine)
             for batch in _batches(self._found, keep_text=self._journal.store.shared):
                 if self._stopped.is_set():
                     return
@@ -58,14 +58,22 @@ class Feeder:
         while not self._stopped.is_set() and (tasks := self._journal.take(self._generation)):
             self._engine.enqueue(tasks)
 
-    def _recover(self) -> None:
-        """A process may have been killed after it had noted a document, and before the engine had."""
-        after = ""
-        while tasks := self._journal.tasks(State.QUEUED, after):
-            missing, ended = self._engine.sift(tasks)
-            self._engine.enqueue(missing)
-            self._journal.put_back(ended)
-            after = tasks[-1].sha256
+
+def adopt(journal: Journal, engine: Engine, generation: int) -> None:
+    """Enqueue what a process that was killed had found, and had not enqueued any more."""
+    recover(journal, engine)
+    while tasks := journal.take(generation):
+        engine.enqueue(tasks)
+
+
+def recover(journal: Journal, engine: Engine) -> None:
+    """A process may have been killed after it had noted a document, and before the engine had."""
+    after = ""
+    while tasks := journal.tasks(State.QUEUED, after):
+        missing, ended = engine.sift(tasks)
+        engine.enqueue(missing)
+        journal.put_back(ended)
+        after = tasks[-1].sha256
 
 
 def _batches(found: Iterable[Found | Skipped], *, keep_text: bool) -> Iterator[Sequence[Document | Skipped]]:

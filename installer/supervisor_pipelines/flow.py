@@ -15,7 +15,7 @@ from supervisor_pipelines.claude import PaidRequest
 from supervisor_pipelines.definition import Document, Pipeline
 from supervisor_pipelines.documents import Skip
 from supervisor_pipelines.engine import Left
-from supervisor_pipelines.failures import StepFailure
+from supervisor_pipelines.failures import StepFailure, Streak
 from supervisor_pipelines.journal import Journal, Options, Task
 from supervisor_pipelines.store import Store
 from supervisor_pipelines.workshop import Workshop
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from supervisor_pipelines.tables import AnyRow
 
 T = TypeVar("T")
+_MOST_BUGS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,11 @@ class Flow:
     store: Store
     pipeline: Pipeline[Any, Any]
     workshop: Workshop
-    stop: Callable[[str, UserError], None]
+    stop: Callable[[str, Exception], None]
     """Called with the run and what ends it."""
     bugs: list[Exception] = field(default_factory=list)
-    """What went wrong by our own fault."""
+    """What went wrong by our own fault: the first few."""
+    _streak: Streak = field(default_factory=Streak)
 
     def extract(self, task: Task) -> bool:
         """The local step; whether the paid one is to come."""
@@ -105,6 +107,7 @@ class Flow:
                 yield _unless_stopped(row)
             except StepFailure as error:
                 journal.finish(task, error=error.reason)
+            self._streak.succeeded()
         except CallCancelled:
             raise Left from None
         except UserError as error:
@@ -112,8 +115,11 @@ class Flow:
             raise Left from error
         except Exception as error:  # one document must not end a run of thousands
             log = bugs.write_log(error, "pipeline")
-            self.bugs.append(error)
+            if len(self.bugs) < _MOST_BUGS:
+                self.bugs.append(error)
             journal.finish(task, error=f"a bug ({type(error).__name__}: {error}), see {log}")
+            if self._streak.failed():
+                self.stop(task.run, error)
 
 
 def _unless_stopped(row: AnyRow | None) -> AnyRow | None:

@@ -12,6 +12,7 @@ import inspect
 import json
 import sys
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ def form(pipeline: Pipeline[Any, Any]) -> str:
     return digest(pipeline.name, *sorted(file.read_text(encoding="utf-8") for file in files))
 
 
+@lru_cache(maxsize=64)  # the schema alone takes a millisecond, for each document
 def facts_key(step: Extract[Any], model: str) -> str:
     """A digest of all that a local answer comes of, beside the document."""
     merge = inspect.getsource(step.merge) if step.merge is not None else None

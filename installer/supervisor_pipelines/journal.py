@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from supervisor_pipelines.definition import Document, Pipeline
 from supervisor_pipelines.documents import Skipped
 from supervisor_pipelines.store import Store
-from supervisor_pipelines.tables import UNFINISHED, State, documents, inputs, paths, runs
+from supervisor_pipelines.tables import FOR_WORKERS, State, documents, inputs, paths, runs
 from supervisor_setup.errors import UserError
 
 if TYPE_CHECKING:
@@ -237,9 +237,8 @@ class Journal:
 
         None when this attempt is no longer wanted, or not in `state`.
         """
-        wanted = select(documents, runs.c.options, runs.c.stopped).join(runs, runs.c.id == documents.c.run)
         with self.store.read() as connection:
-            return connection.execute(wanted.where(*_at(task, state))).one_or_none()
+            return connection.execute(_DOCUMENT, _here(task, state)).one_or_none()
 
     def of(self, sha256: str) -> AnyRow | None:
         """The document with this content, however far it is; None for one that was never found."""
@@ -264,7 +263,7 @@ class Journal:
 
     def _change(self, task: Task, *, was: State = State.QUEUED, **values: Any) -> None:
         with self.store.begin() as connection:
-            connection.execute(update(documents).where(*_at(task, was)).values(**values))
+            connection.execute(_CHANGE, {**_here(task, was), **values})
 
     def counts(self, generation: int | None = None) -> dict[State, int]:
         """How many documents are in which state: those of one command, or all that the run ever had."""
@@ -277,30 +276,57 @@ class Journal:
         return {state: found.get(state, 0) for state in State}
 
 
-def unfinished(store: Store, *, pipeline: str, form: str) -> int:
-    """How many documents this script has still to do in all runs that go on."""
+def unfinished(store: Store, *, pipeline: str, form: str) -> dict[str, int]:
+    """How many documents this script has still to do, by the executor that finds them, in runs that go on."""
     counted = (
-        select(func.count())
+        select(runs.c.executor, func.count())
         .select_from(documents.join(runs, runs.c.id == documents.c.run))
         .where(
-            runs.c.pipeline == pipeline,
-            runs.c.form == form,
-            runs.c.stopped.is_(None),
+            *_going_on(pipeline, form),
             documents.c.generation == runs.c.generation,
-            documents.c.state.in_(UNFINISHED),
+            documents.c.state.in_(FOR_WORKERS),
         )
+        .group_by(runs.c.executor)
     )
     with store.read() as connection:
-        return connection.scalar(counted) or 0
+        return {str(executor): int(count) for executor, count in connection.execute(counted)}
 
 
-def _at(task: Task, state: State = State.QUEUED) -> tuple[Any, ...]:
-    return (
-        documents.c.run == task.run,
-        documents.c.sha256 == task.sha256,
-        documents.c.attempt == task.attempt,
-        documents.c.state == state,
+def of_executors(
+    store: Store, executors: Collection[str], *, pipeline: str, form: str
+) -> list[tuple[Journal, int]]:
+    """The runs, each with its generation, whose documents these executors were finding."""
+    theirs = select(runs.c.id, runs.c.generation).where(
+        *_going_on(pipeline, form), runs.c.executor.in_(executors)
     )
+    with store.read() as connection:
+        return [(Journal(store, run), generation) for run, generation in connection.execute(theirs)]
+
+
+def _going_on(pipeline: str, form: str) -> tuple[Any, ...]:
+    return runs.c.pipeline == pipeline, runs.c.form == form, runs.c.stopped.is_(None)
+
+
+# Made once: for each document, making statements takes longer than running them.
+_HERE = (
+    documents.c.run == bindparam("its_run"),
+    documents.c.sha256 == bindparam("its_sha256"),
+    documents.c.attempt == bindparam("its_attempt"),
+    documents.c.state == bindparam("its_state"),
+)
+_DOCUMENT = (
+    select(documents, runs.c.options, runs.c.stopped).join(runs, runs.c.id == documents.c.run).where(*_HERE)
+)
+_CHANGE = update(documents).where(*_HERE)
+
+
+def _here(task: Task, state: State) -> dict[str, object]:
+    return {
+        "its_run": task.run,
+        "its_sha256": task.sha256,
+        "its_attempt": task.attempt,
+        "its_state": state,
+    }
 
 
 def _insert(connection: Connection, table: Any) -> Any:

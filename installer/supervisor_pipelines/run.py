@@ -19,7 +19,7 @@ from supervisor_pipelines.crew import Crew
 from supervisor_pipelines.definition import Digest, Pipeline
 from supervisor_pipelines.engine import Engine
 from supervisor_pipelines.failures import StepFailure
-from supervisor_pipelines.feeding import Feeder
+from supervisor_pipelines.feeding import Feeder, adopt
 from supervisor_pipelines.journal import Journal, Options
 from supervisor_pipelines.leaving import Leaving
 from supervisor_pipelines.outlet import Outlet
@@ -32,6 +32,9 @@ from supervisor_pipelines.workshop import Workshop
 from supervisor_setup.errors import UsageError, UserError
 
 _LOOK_SECONDS = 0.2
+_LONGEST_LOOK_SECONDS = 2.0
+IDLE_SECONDS = 10.0
+"""How long a process has nothing to do, while documents are queued, before it looks why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,18 +173,25 @@ class Run:
 
     def _follow(self, feeder: Feeder) -> None:
         """Show how far it is until there is nothing more to do, or nothing more can be done."""
+        busy = time.monotonic()
         while True:
-            began = time.monotonic()
             self.results.append()
+            began = time.monotonic()
             counts = self._show(complete=feeder.complete)
+            took = time.monotonic() - began
             if not self._goes_on:
                 self.engine.leave()
                 if self.engine.wait(_LOOK_SECONDS):
                     return
             elif feeder.complete and not counts[State.WAITING] + counts[State.QUEUED]:
                 return
-            # Looking takes longer the more documents there are, and is to be a small part of the time.
-            time.sleep(max(_LOOK_SECONDS, 10 * (time.monotonic() - began)))
+            if not (feeder.complete and self.engine.is_idle):
+                busy = time.monotonic()
+            elif time.monotonic() - busy > IDLE_SECONDS:  # others have the rest, or the engine has lost it
+                adopt(self.journal, self.engine, self.generation)
+                busy = time.monotonic()
+            # Counting takes longer the more documents there are, and is to be a small part of the time.
+            time.sleep(min(max(_LOOK_SECONDS, 10 * took), _LONGEST_LOOK_SECONDS))
 
     def _finish(self) -> None:
         """What comes after all documents: the batch, and the answer over all of them."""

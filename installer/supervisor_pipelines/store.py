@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -54,6 +55,8 @@ class Store:
     engine: Engine
     name: str
     """What messages call the database: the file, or the URL without its password."""
+    _writing: AbstractContextManager[object] = field(default_factory=threading.Lock)
+    """SQLite's writers poll for their turn, by chance and ever more seldom; threads stand in line here."""
 
     @classmethod
     def open(cls, folder: Path, db: str | None) -> Self:
@@ -71,7 +74,8 @@ class Store:
         engine = create_engine(
             url, pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args={"connect_timeout": 10}
         ).execution_options(schema_translate_map={None: SCHEMA})
-        return cls(engine, url.render_as_string(hide_password=True))
+        name = url.set(drivername="postgresql").render_as_string(hide_password=True)
+        return cls(engine, name, nullcontext())
 
     @classmethod
     @contextmanager
@@ -96,7 +100,8 @@ class Store:
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """A transaction that may write; SQLite's writers wait for each other here, and not midway."""
-        with self.explained(), self.engine.execution_options(writes=True).begin() as connection:
+        writer = self.engine.execution_options(writes=True)
+        with self.explained(), self._writing, writer.begin() as connection:
             yield connection
 
     @contextmanager
@@ -226,8 +231,7 @@ _SQLITE_SAYS = {
 _POSTGRESQL_SAYS = {
     "08": ("cannot be reached", "is it running? then run the same command again"),
     "25006": ("is read-only", "give the URL of the primary server"),
-    "28": ("refuses the user or the password", "look at the URL given with --db"),
-    "3D000": ("there is no such database", "createdb {database}"),
+    "FATAL": ("lets nobody in so", "look at the URL given with --db; does its database exist?"),
     "42501": ("lacks a right", 'GRANT CREATE ON DATABASE "{database}" TO "{user}"'),
     "53100": ("its disk is full", "free some space there, then run the same command again"),
     "53": ("has no room for more connections or memory", "fewer workers, or a larger server"),
@@ -243,7 +247,9 @@ def _explained(name: str, error: DBAPIError) -> UserError | None:
         what, hint = _SQLITE_SAYS[kind]
         return UserError(f"{name}: {what}", hint=hint.format(folder=Path(name).parent))
     state = getattr(error.orig, "sqlstate", None)
-    if state is None:  # the driver's own word for a server that was not reached, or went away
+    if state is None and "FATAL: " in str(error.orig):
+        state = "FATAL"  # the driver gives no code for what a server says to a new connection
+    elif state is None:  # the driver's own word for a server that was not reached, or went away
         state = "08" if isinstance(error, OperationalError) or error.connection_invalidated else ""
     for known in (state, state[:3], state[:2]):
         if known in _POSTGRESQL_SAYS:

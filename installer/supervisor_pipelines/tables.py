@@ -28,7 +28,8 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-UNFINISHED = (State.WAITING, State.QUEUED, State.EXTRACTED)
+FOR_WORKERS = (State.WAITING, State.QUEUED)
+"""What any worker can do; batches are the matter of the process that began the run."""
 
 runs = Table(
     "runs",

@@ -81,7 +81,7 @@ class PaidApi:
     asked: list[Asked] = field(default_factory=list)
     counted: list[Json] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
-    """Requests by method and path, ids left out: `POST /v1/messages/batches`."""
+    """Requests by method and path: `POST /v1/messages/batches`, `GET /v1/messages/batches/:id`."""
     in_flight: int = 0
     most_in_flight: int = 0
     batches: Batches = field(init=False)
@@ -240,7 +240,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self, raw: bytes) -> None:
         api, address = self.server.api, urlsplit(self.path)
         parts = address.path.strip("/").split("/")
-        name = parts.pop(3) if len(parts) > 3 else None
+        name = None
+        if len(parts) > 3:
+            name, parts[3] = parts[3], ":id"
         api.calls[f"{self.command} /{'/'.join(parts)}"] += 1
         try:
             # A key comes in either header: the SDK has moved from the first to the second.
@@ -251,8 +253,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._refuse(bad_request("anthropic-version: header is required"))
                 return
             body = json.loads(raw) if raw else {}
-            where = (self.command, *parts[1:], *([":id"] if name else []))
-            match where:
+            match (self.command, *parts[1:]):
                 case ("POST", "messages"):
                     self._message(body)
                 case ("POST", "messages", "count_tokens"):
@@ -262,7 +263,7 @@ class _Handler(BaseHTTPRequestHandler):
                     self._create(body, len(raw))
                 case ("GET", "messages", "batches"):
                     self._send(200, api.batches.page(api.url, dict(parse_qsl(address.query))))
-                case (_, "messages", "batches", *rest, ":id") if batch := api.batches.get(name or ""):
+                case (_, "messages", "batches", ":id", *rest) if batch := api.batches.get(name or ""):
                     self._about(batch, rest)
                 case _:
                     self._refuse(Behaviour(404, "not_found_error", self.path))

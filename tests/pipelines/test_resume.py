@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,8 @@ from paid_behaviour import refusal
 from runs import EXTRACT, TRIAGE, Answer, Desk, Facts, eventually, prompt
 
 from supervisor_pipelines import Ask, Document
+from supervisor_pipelines.engine import Engine
+from supervisor_pipelines.journal import Task
 
 
 def test_the_same_command_again_does_nothing_again(desk: Desk) -> None:
@@ -256,6 +259,26 @@ def test_a_lost_engine_database_costs_nothing(desk: Desk) -> None:
     gate.set()
     assert desk.run().code == 0
     assert desk.statuses() == ["done"] * 5
+
+
+def test_what_the_engine_has_lost_is_enqueued_again_instead_of_waited_for(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Engine.enqueue
+    lost: list[Task] = []
+
+    def loses_the_first(self: Engine, tasks: Sequence[Task]) -> None:
+        if not lost:
+            lost.extend(tasks[:2])
+            tasks = tasks[2:]
+        whole(self, tasks)
+
+    monkeypatch.setattr(Engine, "enqueue", loses_the_first)
+    monkeypatch.setattr("supervisor_pipelines.run.IDLE_SECONDS", 0.5)
+    desk.write(4)
+    assert desk.run().code == 0
+    assert len(lost) == 2
+    assert desk.statuses() == ["done"] * 4
 
 
 def test_the_results_can_be_had_again_out_of_the_state(desk: Desk) -> None:

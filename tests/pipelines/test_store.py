@@ -148,7 +148,7 @@ def test_every_usual_way_to_write_the_url_gets_our_driver_and_hides_the_password
     tmp_path: Path, scheme: str
 ) -> None:
     store = Store.open(tmp_path, f"{scheme}://me:secret@koala:5433/work")
-    assert store.name == "postgresql+psycopg://me:***@koala:5433/work"
+    assert store.name == "postgresql://me:***@koala:5433/work"
     assert store.shared
 
 
