@@ -18,8 +18,9 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -87,9 +88,11 @@ class Engine:
         if store.shared:
             config["system_database_url"] = store.engine.url.render_as_string(hide_password=False)
         else:
-            path = private_file(folder / "dbos.db")
-            config["system_database_url"] = f"sqlite:///{path}"
-            config["db_engine_kwargs"] = {"connect_args": {"factory": _Connection, "timeout": BUSY_SECONDS}}
+            path = _whole_or_new(folder / "dbos.db")
+            connect = partial(_Connection, path, timeout=BUSY_SECONDS, check_same_thread=False)
+            # Of the URL only the kind counts: a path could not be told in it as it is, with `?` for one.
+            config["system_database_url"] = "sqlite:///dbos.db"
+            config["db_engine_kwargs"] = {"creator": connect}
         Engine.current = self
         with store.explained():
             DBOS(config=config)
@@ -259,6 +262,19 @@ class _Connection(sqlite3.Connection):
         if sqlite3.sqlite_version_info < (3, 42):
             # From Python 3.12 on, DBOS takes this for granted, which a system's SQLite need not know yet.
             self.create_function("unixepoch", 1, lambda _subsec: time.time())
+
+
+def _whole_or_new(path: Path) -> Path:
+    """The engine's file. A damaged one is made anew, since all that matters is in the other file too."""
+    try:
+        with closing(sqlite3.connect(private_file(path))) as connection:
+            whole = connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+    except sqlite3.DatabaseError:
+        whole = False
+    if not whole:
+        for part in path.parent.glob(f"{path.name}*"):
+            part.unlink()
+    return private_file(path)
 
 
 class _Log(logging.FileHandler):

@@ -40,7 +40,8 @@ class Feeder:
     def stop(self) -> None:
         """Enter nothing more."""
         self._stopped.set()
-        self._thread.join()
+        if self._thread.ident is not None:  # what came before its start may have failed
+            self._thread.join()
 
     def _feed(self) -> None:
         try:

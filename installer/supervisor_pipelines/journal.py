@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from supervisor_pipelines.tables import AnyRow
 
 _PAGE = 500
+_PathRow = dict[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,19 +145,20 @@ class Journal:
                 self._reopen(connection, [one.sha256 for one in kept], work=work, retry=retry)
 
     def _note_paths(self, connection: Connection, found: Iterable[Document | Skipped]) -> None:
+        entry = _insert(connection, paths)
+        present, gone = list[_PathRow](), list[_PathRow]()
         for one in found:
-            document = isinstance(one, Document)
-            row = {
-                "sha256": one.sha256 if isinstance(one, Document) else None,
-                "skipped": one.reason if isinstance(one, Skipped) else None,
-            }
-            entry = _insert(connection, paths).values(run=self.run, path=one.path, **row)
-            # A file that was read once and has been moved away since keeps the result that it came to.
-            if document or os.path.lexists(one.path):
-                entry = entry.on_conflict_do_update(index_elements=["run", "path"], set_=row)
+            known = {"run": self.run, "path": one.path}
+            if isinstance(one, Document):
+                present.append({**known, "sha256": one.sha256, "skipped": None})
             else:
-                entry = entry.on_conflict_do_nothing()
-            connection.execute(entry)
+                skipped = {**known, "sha256": None, "skipped": one.reason}
+                (present if os.path.lexists(one.path) else gone).append(skipped)
+        if present:
+            new = {"sha256": entry.excluded.sha256, "skipped": entry.excluded.skipped}
+            connection.execute(entry.on_conflict_do_update(index_elements=["run", "path"], set_=new), present)
+        if gone:  # what was read once and has been moved away since keeps the result that it came to
+            connection.execute(entry.on_conflict_do_nothing(), gone)
 
     def _note_documents(
         self, connection: Connection, found: Sequence[Document], *, generation: int, work: str

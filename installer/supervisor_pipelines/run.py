@@ -160,8 +160,8 @@ class Run:
         )
         found = documents.discover(inputs, without=[str(self.outlet.root)])
         feeder = Feeder(self.journal, self.engine, found, note)
-        self.engine.start(self.workshop.store, self.outlet.hidden)
         try:
+            self.engine.start(self.workshop.store, self.outlet.hidden)
             self.engine.open_queue(self.outlet.run)
             feeder.start(generation=self.generation)
             yield feeder

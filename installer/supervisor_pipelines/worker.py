@@ -28,8 +28,8 @@ class Worker:
     def go(self, *, drain: bool) -> None:
         """Work until a signal or an error ends it; with `drain` also when there is nothing left."""
         engine = self.crew.engine
-        engine.start(self.crew.workshop.store, self.folder)
         try:
+            engine.start(self.crew.workshop.store, self.folder)
             while engine.error is None and not self.leaving.asked:
                 left = self._left()
                 self.progress.note(f"{counted(sum(left.values()), 'document')} left")

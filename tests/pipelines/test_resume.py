@@ -246,7 +246,8 @@ def test_a_damaged_state_is_said_and_the_results_stay(desk: Desk) -> None:
     assert desk.results() == before
 
 
-def test_a_lost_engine_database_costs_nothing(desk: Desk) -> None:
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_lost_engine_database_costs_nothing(desk: Desk, *, damaged: bool) -> None:
     desk.write(5)
     gate = threading.Event()
     desk.local.fault = answering(0.02, gate=gate)
@@ -256,6 +257,8 @@ def test_a_lost_engine_database_costs_nothing(desk: Desk) -> None:
     process.ended()
     for file in (desk.out / ".pipeline").glob("dbos.db*"):
         file.unlink()
+    if damaged:
+        (desk.out / ".pipeline" / "dbos.db").write_bytes(b"no database" * 1000)
     gate.set()
     assert desk.run().code == 0
     assert desk.statuses() == ["done"] * 5

@@ -216,6 +216,13 @@ def test_a_results_file_that_is_not_ours_is_left_alone(desk: Desk) -> None:
     assert (desk.out / "results.jsonl").read_text() == "mine\n"
 
 
+def test_a_folder_may_have_any_name(desk: Desk) -> None:
+    desk.write(1)
+    odd = "a folder?x=1&y=%20#ü"
+    assert desk.run("run", "docs", "--out", odd).code == 0
+    assert (desk.folder / odd / ".pipeline" / "dbos.db").stat().st_size
+
+
 def test_only_the_owner_can_read_the_state(desk: Desk) -> None:
     desk.write(1)
     desk.run()
