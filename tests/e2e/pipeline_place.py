@@ -107,8 +107,8 @@ class Place:
         assert old in text
         self.script.write_text(text.replace(old, new), encoding="utf-8")
 
-    def start(self, *arguments: str | Path) -> Process:
-        """Start the script in a process group of its own."""
+    def start(self, *arguments: str | Path, **env: str) -> Process:
+        """Start the script in a process group of its own, with `env` over the place's environment."""
         number = len(self.started) + 1
         out, err = (self.folder / f"{number:03}.{name}" for name in ("out", "err"))
         with out.open("wb") as to_out, err.open("wb") as to_err:
@@ -117,7 +117,7 @@ class Place:
                 stdin=subprocess.DEVNULL,
                 stdout=to_out,
                 stderr=to_err,
-                env=self.env,
+                env={**self.env, **env},
                 cwd=self.folder,
                 start_new_session=True,
             )

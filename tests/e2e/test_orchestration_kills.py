@@ -24,7 +24,8 @@ pytestmark = pytest.mark.e2e
 
 DOCUMENTS = 200
 KILLS = 20
-JUST_NOW = 1.0
+WORKERS_KEY = "sk-ant-key-of-the-worker"
+JUST_NOW = 3.0
 """Seconds within which an answer that has arrived must be in the database, with much else to do."""
 
 Stored = Callable[[], frozenset[str]]
@@ -138,21 +139,33 @@ def test_killed_at_twenty_random_instants_nothing_is_missing_or_paid_twice(
     )  # those of a process that was just killed may still be answered
 
 
-def test_two_kills_of_the_run_and_one_worker_lost_for_good(pipeline: Place, postgres: Postgres) -> None:
-    """A run and a worker share PostgreSQL. The worker is killed and never comes back: the run ends it all."""
+def test_of_two_workers_one_is_lost_for_good_and_the_other_ends_everything(
+    pipeline: Place, postgres: Postgres
+) -> None:
+    """A run and a worker share PostgreSQL. The worker is killed with its hands full and never comes back."""
     url = postgres.fresh()
     pipeline.options += ("--db", url)
+    pipeline.api.further_keys = (WORKERS_KEY,)
     pipeline.write(notes(DOCUMENTS))
+    options = ("--db", url, "--concurrency", "4", *pipeline.options[:2])
     run = pipeline.start_run("--concurrency", "4")
     pipeline.api.wait_asked(1)
-    worker = pipeline.start("work", "--db", url, "--concurrency", "4", *pipeline.options[:2])
-    pipeline.api.wait_asked(60)
-    killed = kill(worker, pipeline.api, lambda: stored_in(url))
+    pipeline.api.open.clear()
+    worker = pipeline.start("work", *options, SUPERVISOR_ANTHROPIC_API_KEY=WORKERS_KEY)
+    assert eventually(lambda: len(asked_by_worker(pipeline.api)) == 4)
+    worker.kill()
+    killed = Kill(time.monotonic(), stored_in(url), len(pipeline.api.asked))
+    pipeline.api.open.set()
     expect(run)
     everything_ended_once(pipeline)
-    found = repeats(pipeline.api, [killed])
-    print(f"{found} requests in flight at the kill were repeated")  # noqa: T201
-    assert found <= 4
+    assert repeats(pipeline.api, [killed]) == 4
+    assert {asked.key for asked in asked_by_worker(pipeline.api)} == set(pipeline.api.paid_twice())
+    assert pipeline.status("--db", url)["usd"]["lost"] > 0
+
+
+def asked_by_worker(api: PaidApi) -> list[Asked]:
+    """The requests that came with the worker's key."""
+    return [one for one in api.asked if one.headers.get("authorization", "").endswith(WORKERS_KEY)]
 
 
 def test_a_worker_ends_what_a_run_has_begun_that_was_killed(pipeline: Place, postgres: Postgres) -> None:

@@ -3,6 +3,7 @@
 import sqlite3
 import stat
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,9 @@ _counters = Table("counters", MetaData(), Column("n", Integer))
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    opened = Store.open(tmp_path / "out", None)
-    opened.create_tables()
-    return opened
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.opened(tmp_path / "out", None) as opened:
+        yield opened
 
 
 def test_the_files_are_readable_for_their_owner_alone(store: Store, tmp_path: Path) -> None:
@@ -33,9 +33,7 @@ def test_the_files_are_readable_for_their_owner_alone(store: Store, tmp_path: Pa
 
 def test_tables_are_made_once_however_often_one_asks(store: Store, tmp_path: Path) -> None:
     store.create_tables()
-    again = Store.open(tmp_path / "out", None)
-    again.create_tables()
-    with again.read() as connection:
+    with Store.opened(tmp_path / "out", None) as again, again.read() as connection:
         assert connection.scalars(select(store_module._versions.c.version)).all() == [store_module.VERSION]
 
 
