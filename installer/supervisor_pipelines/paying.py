@@ -28,6 +28,8 @@ FAULT_PATIENCE_SECONDS = 60.0
 LONGEST_PAUSE_SECONDS = 30.0
 MOST_LOST = 3
 """Times that a request whose answer was lost on the way is asked; each may have been billed."""
+LOST_PAUSE_SECONDS = 5.0
+"""After an answer that was lost, so that what loses them may come to itself before more is paid for."""
 _LOOK_SECONDS = (0.02, 0.5)
 
 
@@ -96,6 +98,7 @@ class Payer:
                 if lost == MOST_LOST:
                     reason = f"{error.reason}, {lost} times; each may have been billed"
                     raise self._meaning(reason) from error
+                self._wait(lost * LOST_PAUSE_SECONDS if error.wait_seconds is None else error.wait_seconds)
             except (StepFailure, RunStopped, CallCancelled):
                 with self._store.begin() as connection:
                     money.release(connection, [claimed])
