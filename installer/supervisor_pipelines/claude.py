@@ -138,6 +138,14 @@ _MEANS = {
 }
 
 
+# The API says so in the error that it else gives for a request that it does not like.
+_NO_MONEY = (
+    "credit balance is too low",
+    "specified API usage limits",
+    "specified workspace API usage limits",
+)
+
+
 class Unanswered(Exception):
     """The API gave no answer to this attempt, and another may fare better, after `wait_seconds` if told."""
 
@@ -268,6 +276,10 @@ class Claude:
             return Unanswered(reason, _MEANS.get(status, Why.FAULT), wait_seconds=wait)
         if status == 404:
             return RunStopped(f"{self.url}: HTTP 404: {said}", hint=f"unset {URL_VARIABLE}")
+        if status == 400 and any(words in said for words in _NO_MONEY):
+            return RunStopped(
+                f"{self.url}: HTTP 400: {said}", hint="look at https://platform.claude.com/settings/billing"
+            )
         return StepFailure(f"the API does not take it (HTTP {status}: {said})")
 
 

@@ -166,6 +166,12 @@ class Payer:
                     self._paused_until = max(self._paused_until, time.monotonic() + pause)
                 else:
                     self._wait(pause)
+            except StepFailure as error:
+                # One of many is odd; where it is the first ones, one after the other, all are.
+                if not self._streak.has_succeeded and self._streak.failed():
+                    hint = "mend what it names, then run the same command with --retry-failed"
+                    raise RunStopped(error.reason, hint=hint) from error
+                raise
             else:
                 self._streak.succeeded()
                 return reply

@@ -1,14 +1,14 @@
-"""What stands between us and the API, or guards it, makes nothing be paid for that nobody knows of."""
+"""Gateways before the API make nothing be paid for unseen; what it refuses always, is not asked for long."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from paid_behaviour import Behaviour
+from paid_behaviour import Behaviour, bad_request
 from till import Till, opened
 
 from supervisor_pipelines import paying
-from supervisor_pipelines.failures import StepFailure
+from supervisor_pipelines.failures import RunStopped, StepFailure
 
 
 @pytest.fixture
@@ -43,3 +43,40 @@ def test_a_gateway_that_has_nobody_to_pass_it_on_to_is_waited_for_and_nothing_is
     till.api.next(*[gateway(503)] * 4)
     assert till.pay("one").answer
     assert (till.money.lost, till.money.reserved) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing.",
+        "You have reached your specified API usage limits. You will regain access on 2026-12-01.",
+    ],
+)
+def test_an_account_without_money_ends_the_run_at_its_first_request(till: Till, said: str) -> None:
+    till.pay("one")
+    till.api.next(bad_request(said))
+    with pytest.raises(RunStopped, match=said.split(".", maxsplit=1)[0]) as told:
+        till.pay("two")
+    assert "billing" in (told.value.hint or "")
+    assert (till.money.lost, till.money.reserved) == (0, 0)
+
+
+def test_an_api_that_takes_none_of_the_first_requests_ends_the_run(till: Till) -> None:
+    till.api.behave = lambda _asked: bad_request()
+    refused = 0
+    with pytest.raises(RunStopped, match=r"HTTP 400: messages\.0: text is too odd") as told:
+        for number in range(20):
+            with pytest.raises(StepFailure):
+                till.pay(str(number))
+            refused += 1
+    assert refused == 9
+    assert "--retry-failed" in (told.value.hint or "")
+    assert till.money.reserved == 0
+
+
+def test_once_one_was_answered_those_that_it_does_not_take_end_nothing(till: Till) -> None:
+    till.pay("one")
+    till.api.behave = lambda _asked: bad_request()
+    for number in range(20):
+        with pytest.raises(StepFailure):
+            till.pay(str(number))
