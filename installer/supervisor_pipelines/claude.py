@@ -139,11 +139,7 @@ _MEANS = {
 
 
 # The API says so in the error that it else gives for a request that it does not like.
-_NO_MONEY = (
-    "credit balance is too low",
-    "specified API usage limits",
-    "specified workspace API usage limits",
-)
+_NO_MONEY = ("credit balance is too low", "API usage limits")
 
 
 class Unanswered(Exception):

@@ -63,13 +63,11 @@ def test_an_account_without_money_ends_the_run_at_its_first_request(till: Till, 
 
 def test_an_api_that_takes_none_of_the_first_requests_ends_the_run(till: Till) -> None:
     till.api.behave = lambda _asked: bad_request()
-    refused = 0
+    for number in range(9):
+        with pytest.raises(StepFailure):
+            till.pay(str(number))
     with pytest.raises(RunStopped, match=r"HTTP 400: messages\.0: text is too odd") as told:
-        for number in range(20):
-            with pytest.raises(StepFailure):
-                till.pay(str(number))
-            refused += 1
-    assert refused == 9
+        till.pay("9")
     assert "--retry-failed" in (told.value.hint or "")
     assert till.money.reserved == 0
 

@@ -23,7 +23,7 @@ def till(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Till]:
 
 
 class Outage:
-    """From the instant that a message is billed, a store's next transactions fail: at the begin or the end."""
+    """Once a message is billed, a store's next transactions fail: at the begin or the end."""
 
     def __init__(
         self, till: Till, monkeypatch: pytest.MonkeyPatch, times: int, *, held: bool = False
