@@ -38,6 +38,8 @@ MOST_REQUESTS = 10_000
 MOST_BYTES = 32_000_000
 SETTLING_SECONDS = 120.0
 """How long after an attempt to create a batch has ended it may still appear at the API."""
+OTHERS_SECONDS = 60.0
+"""How long what others have reserved is waited for: longer than it takes to see that they are dead."""
 _COLLECTED_AT_ONCE = 500
 _UNANSWERED = {
     "canceled": "the batch was cancelled",
@@ -74,7 +76,8 @@ class Batcher:
     def ask_all(self, asks: Iterable[Ask], form: type[BaseModel], progress: Progress | None = None) -> None:
         """Have every request answered or failed: then `paying` finds the answers, and `failure` the reasons.
 
-        `progress` is told again and again what is waited for.
+        Without those that are under way for another run, and stay so. `progress` is told again and again what
+        is waited for.
 
         Raises:
             BudgetReached: not all could be paid for; those that could are answered.
@@ -87,9 +90,14 @@ class Batcher:
         try:
             for some in _windows(asks):
                 left: Sequence[Ask] = some
+                alone = time.monotonic()
                 while left := self._send(left, form):
                     # Until what is under way is settled, and has cost less than it might.
-                    if not self._await_one():
+                    if self._await_one():
+                        alone = time.monotonic()
+                    elif time.monotonic() - alone >= OTHERS_SECONDS:
+                        break
+                    else:
                         self._api.wait(batch_api.POLL_SECONDS[0])
         except RunStopped as error:
             stopped = error
@@ -103,7 +111,10 @@ class Batcher:
         self._api.stop()
 
     def _send(self, asks: Sequence[Ask], form: type[BaseModel]) -> Sequence[Ask]:
-        """Create a batch of what is not paid for yet; returns what there is no money for at this moment."""
+        """Create a batch of what is not paid for yet.
+
+        Returns what there is no money for at this moment, and what others than its batches reserve.
+        """
         newest = self._api.newest()
         batch = uuid.uuid4().hex
         with self._store.begin() as connection:
@@ -111,6 +122,11 @@ class Batcher:
             made = money.reserve(connection, self._run_id, batch_records.holder(batch), wanted)
             if made:
                 batch_records.intend(connection, batch, self._run_id, newest, made)
+            if len(made) < len(wanted):
+                others = {one.key for one in wanted}
+                for one in self._sent(connection):
+                    others -= batch_records.requests(connection, one.id).keys()
+                left = [*(ask for ask in asks if ask[0].key in others), *left]
         if made:
             keys = {one.wanted.key for one in made}
             requests = {request.key: request for request, _ in asks if request.key in keys}

@@ -7,10 +7,13 @@ from pathlib import Path
 from paid_behaviour import refusal, unauthorized
 from pydantic import BaseModel
 from runs import DIGEST, TRIAGE, Answer, Desk, Facts
+from sqlalchemy import select
 
-from supervisor_pipelines import Ask, Document, Extract
+from supervisor_pipelines import Ask, Document, Extract, money
 from supervisor_pipelines.journal import Journal, Options
+from supervisor_pipelines.money import Wanted
 from supervisor_pipelines.store import Store
+from supervisor_pipelines.tables import documents
 
 
 def long_documents(desk: Desk, number: int) -> None:
@@ -118,6 +121,19 @@ def test_facts_of_an_earlier_form_are_left_out_of_the_answer_over_all_documents(
     assert ran.code == 0
     assert "d001.txt" in ran.err
     assert len(desk.api.billed()) == 2
+
+
+def test_what_another_run_is_having_answered_is_left_and_said(desk: Desk) -> None:
+    desk.write(2)
+    assert "is reached" in desk.run("--batch", "--budget", "0").err
+    with Store.opened(desk.out, None) as store, store.begin() as connection:
+        key = connection.scalars(select(documents.c.asked)).first()
+        assert key is not None
+        money.reserve(connection, "other", "batch:theirs", [Wanted(key, "claude-sonnet-5-5", 0, 1)])
+    ran = desk.run("--batch", "--budget", "5")
+    assert ran.code == 1
+    assert "1 document left: another run has asked the same" in ran.err
+    assert desk.statuses() == ["done"]
 
 
 def test_what_was_to_be_tried_again_and_was_not_asked_keeps_no_old_reason(desk: Desk) -> None:

@@ -60,6 +60,38 @@ def test_equal_requests_are_in_a_batch_once(desk: Desk) -> None:
     assert desk.answer("one") == "one"
 
 
+def reserved_by_another_run(desk: Desk, prompt: str) -> money.Reservation:
+    asked = request(prompt)
+    with desk.store.begin() as connection:
+        [made] = money.reserve(connection, "other", "batch:x", [Wanted(asked.key, asked.model, 0, 1)])
+    return made
+
+
+def test_what_another_run_has_asked_is_waited_for_no_longer_than_it_may_be_dead(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "OTHERS_SECONDS", 0.2)
+    reserved_by_another_run(desk, "one")
+    desk.ask("one", "two")
+    assert desk.sizes() == [1]
+    assert desk.answer("two") == "two"
+
+
+def test_what_another_run_has_given_up_is_asked_after_all(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = reserved_by_another_run(desk, "one")
+
+    def gives_up(_self: BatchApi, _seconds: float) -> None:
+        with desk.store.begin() as connection:
+            money.release(connection, [theirs])
+
+    monkeypatch.setattr(BatchApi, "wait", gives_up)
+    desk.ask("one")
+    assert desk.sizes() == [1]
+    assert desk.answer("one") == "one"
+
+
 def test_many_requests_go_in_several_batches(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "MOST_REQUESTS", 4)
     desk.ask(*(str(number) for number in range(10)))
