@@ -91,7 +91,7 @@ def test_the_script_sees_a_document_where_it_was_found_first(desk: Desk) -> None
     named = replace(TRIAGE, ask=Ask(Answer, "You decide.", with_path))
     desk.write(one="The same.")
     assert desk.run(pipeline=named).code == 0
-    desk.write(another="The same.")
+    desk.write(two="The same.")
     assert desk.run("--local-model", "local-coder", pipeline=named).code == 0
     assert len(desk.api.billed()) == 1
 
