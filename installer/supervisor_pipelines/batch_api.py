@@ -6,12 +6,13 @@ import json
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from supervisor_mcp.calls import CallCancelled
 from supervisor_pipelines.claude import Claude, PaidRequest, Unanswered
-from supervisor_pipelines.failures import RunStopped
+from supervisor_pipelines.failures import RunStopped, StepFailure
 
 if TYPE_CHECKING:
     from anthropic.resources.messages.batches import Batches
@@ -79,8 +80,9 @@ class BatchApi:
         return self._patiently(found)
 
     def has_ended(self, name: str) -> bool:
-        """Whether the batch has its results."""
-        return self._patiently(lambda: self._batches.retrieve(name)).processing_status == "ended"
+        """Whether the batch has its results, or will never have any, since the API knows it no longer."""
+        found = self._patiently(lambda: self._known(name))
+        return found is None or found.processing_status == "ended"
 
     def results(self, name: str) -> Iterator[MessageBatchIndividualResponse]:
         """The results of a batch that has ended, one after the other; none when they are kept no longer.
@@ -88,8 +90,9 @@ class BatchApi:
         Raises:
             Unanswered: they broke off.
         """
-        with self._api.explained():
-            if self._batches.retrieve(name).results_url is not None:
+        with self._explained():
+            found = self._known(name)
+            if found is not None and found.results_url is not None:
                 yield from self._batches.results(name)
 
     def is_of(self, name: str, keys: Collection[str]) -> bool:
@@ -100,11 +103,30 @@ class BatchApi:
 
         return any(key in keys for key in self._patiently(first))
 
+    def _known(self, name: str) -> MessageBatch | None:
+        """The batch; None where it was deleted, or is not this workspace's."""
+        from anthropic import NotFoundError
+
+        try:
+            return self._batches.retrieve(name)
+        except NotFoundError:
+            self._batches.list(limit=1)  # an address that has no batches at all says so here
+            return None
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """What is asked here is about no single document, so a refusal is not either."""
+        try:
+            with self._api.explained():
+                yield
+        except StepFailure as error:
+            raise RunStopped(f"{self._api.url}: has no batches: {error.reason}", hint="--no-batch") from error
+
     def _patiently(self, ask: Callable[[], Item]) -> Item:
         began = time.monotonic()
         for pause in pauses():
             try:
-                with self._api.explained():
+                with self._explained():
                     return ask()
             except Unanswered as error:
                 self.pause_after(error, pause, began)

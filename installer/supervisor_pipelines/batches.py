@@ -21,7 +21,7 @@ from supervisor_pipelines import batch_api, batch_records, money
 from supervisor_pipelines.batch_api import BatchApi
 from supervisor_pipelines.batch_records import Sent, failure
 from supervisor_pipelines.books import NO_BOOKS, Books
-from supervisor_pipelines.claude import Claude, PaidRequest, Reply, Unanswered
+from supervisor_pipelines.claude import Claude, PaidRequest, Reply, Unanswered, Why
 from supervisor_pipelines.failures import RunStopped, StepFailure
 from supervisor_pipelines.money import Reservation, Wanted
 from supervisor_pipelines.paying import check
@@ -36,8 +36,10 @@ __all__ = ["Batcher", "Waiting", "failure"]
 MOST_REQUESTS = 10_000
 """In one batch. The API takes ten times as many, but a batch is held in memory while it is sent."""
 MOST_BYTES = 32_000_000
-SETTLING_SECONDS = 10.0
-"""How long after an intent a batch may still appear at the API."""
+SETTLING_SECONDS = 120.0
+"""How long after an attempt to create a batch has ended it may still appear at the API."""
+OTHERS_SECONDS = 60.0
+"""How long what others have reserved is waited for: longer than it takes to see that they are dead."""
 _COLLECTED_AT_ONCE = 500
 _UNANSWERED = {
     "canceled": "the batch was cancelled",
@@ -74,7 +76,8 @@ class Batcher:
     def ask_all(self, asks: Iterable[Ask], form: type[BaseModel], progress: Progress | None = None) -> None:
         """Have every request answered or failed: then `paying` finds the answers, and `failure` the reasons.
 
-        `progress` is told again and again what is waited for.
+        Without those that are under way for another run, and stay so. `progress` is told again and again what
+        is waited for.
 
         Raises:
             BudgetReached: not all could be paid for; those that could are answered.
@@ -87,9 +90,14 @@ class Batcher:
         try:
             for some in _windows(asks):
                 left: Sequence[Ask] = some
+                alone = time.monotonic()
                 while left := self._send(left, form):
                     # Until what is under way is settled, and has cost less than it might.
-                    if not self._await_one():
+                    if self._await_one():
+                        alone = time.monotonic()
+                    elif time.monotonic() - alone >= OTHERS_SECONDS:
+                        break
+                    else:
                         self._api.wait(batch_api.POLL_SECONDS[0])
         except RunStopped as error:
             stopped = error
@@ -103,7 +111,10 @@ class Batcher:
         self._api.stop()
 
     def _send(self, asks: Sequence[Ask], form: type[BaseModel]) -> Sequence[Ask]:
-        """Create a batch of what is not paid for yet; returns what there is no money for at this moment."""
+        """Create a batch of what is not paid for yet.
+
+        Returns what there is no money for at this moment, and what others than its batches reserve.
+        """
         newest = self._api.newest()
         batch = uuid.uuid4().hex
         with self._store.begin() as connection:
@@ -111,6 +122,11 @@ class Batcher:
             made = money.reserve(connection, self._run_id, batch_records.holder(batch), wanted)
             if made:
                 batch_records.intend(connection, batch, self._run_id, newest, made)
+            if len(made) < len(wanted):
+                others = {one.key for one in wanted}
+                for one in self._sent(connection):
+                    others -= batch_records.requests(connection, one.id).keys()
+                left = [*(ask for ask in asks if ask[0].key in others), *left]
         if made:
             keys = {one.wanted.key for one in made}
             requests = {request.key: request for request, _ in asks if request.key in keys}
@@ -153,10 +169,12 @@ class Batcher:
                 self._drop(batch)
                 raise
             except Unanswered as error:
+                ended = time.monotonic()
                 self._api.pause_after(error, pause, began)
                 with self._store.read() as connection:
                     [intent] = [one for one in self._sent(connection) if one.id == batch]
-                if self._find(intent):
+                settling = 0.0 if error.why is Why.UNREACHABLE else SETTLING_SECONDS
+                if self._find(intent, ended + settling):
                     return
             else:
                 self._created(batch, api_id)
@@ -167,16 +185,20 @@ class Batcher:
         with self._store.read() as connection:
             intents = [one for one in self._sent(connection) if one.api_id is None]
         for intent in intents:
-            if not self._find(intent):
+            # When the killed process began its last attempt, and how far that has come, nobody knows.
+            if not self._find(intent, time.monotonic() + SETTLING_SECONDS):
                 self._drop(intent.id)
 
-    def _find(self, intent: Sent) -> bool:
-        """Whether the batch of this intent exists at the API; its id is known from then on."""
+    def _find(self, intent: Sent, until: float) -> bool:
+        """Whether the batch of this intent exists at the API; its id is known from then on.
+
+        It may still appear at the time `until` (monotonic).
+        """
         with self._store.read() as connection:
             known = batch_records.known(connection)
             keys = batch_records.requests(connection, intent.id).keys()
         for pause in batch_api.pauses():
-            unsure = time.time() < intent.at + SETTLING_SECONDS
+            unsure = time.monotonic() < until
             for candidate in self._api.since(intent.newest):
                 if candidate.id in known or batch_api.size(candidate) != intent.requests:
                     continue

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
+from sqlalchemy import select
 
-from supervisor_pipelines import batches, money
+from supervisor_pipelines import batch_records, batches, money
 from supervisor_pipelines.batches import Batcher, Waiting
-from supervisor_pipelines.claude import PaidRequest, answer_of
+from supervisor_pipelines.claude import answer_of
 from supervisor_pipelines.definition import Ask
 from supervisor_pipelines.failures import RunStopped, StepFailure
 from supervisor_pipelines.flow import Flow
 from supervisor_pipelines.journal import Journal, Task
+from supervisor_pipelines.money_tables import reservations
 from supervisor_pipelines.tables import State
 
 if TYPE_CHECKING:
@@ -38,37 +40,60 @@ class Batching:
         """
         stopped: RunStopped | None = None
         try:
-            requests = ((request, row.retries) for _task, row, request, _form in self._requests())
-            self.batcher.ask_all(requests, ask.answer, progress)
+            self.batcher.ask_all(self._requests(ask.answer), ask.answer, progress)
         except RunStopped as error:
             stopped = error
-        for found in self._requests():
-            self._record(*found)
+        for task, row in self._extracted():
+            if row.asked is not None:
+                self._record(task, row, ask.answer)
         if stopped is not None:
             raise stopped
 
-    def _requests(self) -> Iterator[tuple[Task, AnyRow, PaidRequest, type[BaseModel]]]:
+    def _requests(self, form: type[BaseModel]) -> Iterator[batches.Ask]:
+        """What this command asks, with the key of each kept first: its answer is found by that alone."""
+        for task, row in self._extracted():
+            if row.generation != row.current or self._is_asked(row, form):
+                continue
+            try:
+                request, _form = self.flow.request(row)
+            except StepFailure as error:
+                self.journal.finish(task, error=error.reason, state=State.EXTRACTED)
+                continue
+            self.journal.keep_asked(task, request.key)
+            yield request, row.retries
+
+    def _extracted(self) -> Iterator[tuple[Task, AnyRow]]:
         after = ""
         while tasks := self.journal.tasks(State.EXTRACTED, after):
             for task in tasks:
                 row = self.journal.document(task, State.EXTRACTED)
-                if row is None:
-                    continue
-                try:
-                    yield task, row, *self.flow.request(row)
-                except StepFailure as error:
-                    self.journal.finish(task, error=error.reason, state=State.EXTRACTED)
+                if row is not None:
+                    yield task, row
             after = tasks[-1].sha256
 
-    def _record(self, task: Task, row: AnyRow, request: PaidRequest, form: type[BaseModel]) -> None:
+    def _is_asked(self, row: AnyRow, form: type[BaseModel]) -> bool:
+        """Whether its request is under way or settled; it might be another one if it were made again."""
+        if row.asked is None:
+            return False
         with self.journal.store.read() as connection:
-            kept = money.stored(connection, request.key)
-            reason = batches.failure(connection, request.key, row.retries)
-        try:
-            answer = None if kept is None else answer_of(kept[0], form).model_dump_json()
-        except StepFailure as error:
-            answer, reason = None, error.reason
+            under_way = select(reservations.c.key).where(reservations.c.key == row.asked)
+            return (
+                batch_records.is_settled(connection, row.asked, row.retries, form)
+                or connection.scalar(under_way) is not None
+            )
+
+    def _record(self, task: Task, row: AnyRow, form: type[BaseModel]) -> None:
+        with self.journal.store.read() as connection:
+            kept = money.stored(connection, row.asked)
+            reason = batches.failure(connection, row.asked, row.retries)
+        answer = None
+        if kept is not None:
+            try:
+                answer = answer_of(kept[0], form).model_dump_json()
+            except StepFailure as error:
+                if kept[1] >= row.retries:
+                    reason = error.reason
         if answer is not None:
             self.journal.finish(task, answer=answer, state=State.EXTRACTED)
-        elif reason is not None:
+        elif reason is not None and row.generation == row.current:  # else the form may be another by now
             self.journal.finish(task, error=reason, state=State.EXTRACTED)

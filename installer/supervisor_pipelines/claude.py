@@ -131,6 +131,17 @@ class Why(StrEnum):
     """The request had left, and its answer was lost on the way; it may be billed."""
 
 
+# A gateway says most of these, when it has passed the request on and has waited for the answer in vain.
+_MEANS = {
+    **dict.fromkeys((408, 502, 504, 520, 521, 522, 523, 524), Why.LOST),
+    **dict.fromkeys((429, 503, 529), Why.BUSY),
+}
+
+
+# The API says so in the error that it else gives for a request that it does not like.
+_NO_MONEY = ("credit balance is too low", "API usage limits")
+
+
 class Unanswered(Exception):
     """The API gave no answer to this attempt, and another may fare better, after `wait_seconds` if told."""
 
@@ -258,9 +269,13 @@ class Claude:
         if status in (408, 409, 429) or status >= 500:
             wait = _seconds(error.response.headers.get("retry-after"))
             reason = f"{self.url}: failed with HTTP {status}: {said}"
-            return Unanswered(reason, Why.BUSY if status in (429, 529) else Why.FAULT, wait_seconds=wait)
+            return Unanswered(reason, _MEANS.get(status, Why.FAULT), wait_seconds=wait)
         if status == 404:
             return RunStopped(f"{self.url}: HTTP 404: {said}", hint=f"unset {URL_VARIABLE}")
+        if status == 400 and any(words in said for words in _NO_MONEY):
+            return RunStopped(
+                f"{self.url}: HTTP 400: {said}", hint="look at https://platform.claude.com/settings/billing"
+            )
         return StepFailure(f"the API does not take it (HTTP {status}: {said})")
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -17,9 +17,7 @@ from supervisor_setup import edge
 from supervisor_setup.errors import Exit, UserError
 from supervisor_setup.layout import Layout
 
-if TYPE_CHECKING:
-    pass
-
+_MOST_DOLLARS = 1_000_000
 _OUT = click.option(
     "--out",
     required=True,
@@ -30,6 +28,12 @@ _OUT = click.option(
 _CONCURRENCY = click.option(
     "--concurrency", default=8, show_default=True, type=click.IntRange(1, 1000), help="Documents at a time."
 )
+
+
+def _dollars(_context: click.Context, _option: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not value <= _MOST_DOLLARS:  # neither is a NaN
+        raise click.BadParameter(f"{value:g} is not between 0 and {_MOST_DOLLARS:,}")
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,13 @@ def _commands() -> None:
 @_CONCURRENCY
 @click.option("--db", metavar="URL", help="A PostgreSQL database, for workers on other machines.")
 @click.option("--batch/--no-batch", default=None, help="Ask Claude in batches: half price, within a day.")
-@click.option("--budget", metavar="USD", type=click.FloatRange(0), help="Spend no more, in all on DIR.")
+@click.option(
+    "--budget",
+    metavar="USD",
+    type=click.FloatRange(0),
+    callback=_dollars,
+    help="Spend no more, in all on DIR.",
+)
 @click.option("--estimate", is_flag=True, help="Say what it would cost, and spend nothing.")
 @click.option("--local-only/--no-local-only", default=None, help="Do not ask Claude.")
 @click.option("--retry-failed", is_flag=True, help="Try again what has failed.")

@@ -130,6 +130,9 @@ def _said(outcome: Outcome) -> int:
         folder = standing.outlet.folder
         reasons = f"{standing.outlet.report}: {counted(failed, 'document')} failed, with reasons there"
         return _error(UserError(reasons, hint=f"run --retry-failed --out {folder}"))
+    if left := outcome.counts[State.EXTRACTED]:
+        why = "another run has asked the same, and has no answer yet"
+        return _error(UserError(f"{counted(left, 'document')} left: {why}", hint="run it again later"))
     return Exit.OK
 
 

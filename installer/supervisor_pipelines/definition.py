@@ -16,7 +16,10 @@ Answer = TypeVar("Answer", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document as it was read: `sha256` of its bytes names it, whatever its path."""
+    """One document as it was read: `sha256` of its bytes names it, whatever its path.
+
+    `path` is where a run found it first: of copies, and of a file that has moved since, the prompt stays one.
+    """
 
     path: str
     sha256: str

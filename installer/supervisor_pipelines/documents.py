@@ -95,6 +95,7 @@ def read(path: str, limits: Limits = Limits()) -> Document:
     text = reading.decoded(data)
     if text is None:
         raise Skip("is binary")
+    text = text.replace("\0", "")  # which a mark at the start lets through, and PostgreSQL cannot hold
     if not text.strip():
         raise Skip("is empty")
     return Document(path, hashlib.sha256(data).hexdigest(), text.replace("\r\n", "\n"))

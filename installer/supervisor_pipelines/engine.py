@@ -129,20 +129,18 @@ class Engine:
                 task.attempt,
             )
 
-    def sift(self, tasks: Sequence[Task]) -> tuple[list[Task], list[Task]]:
-        """Those of `tasks` that were never enqueued, and those whose workflows have ended.
+    def without_workflow(self, tasks: Sequence[Task]) -> list[Task]:
+        """Those of `tasks` that were never enqueued, or whose workflows have ended.
 
         A workflow of another version of the script counts as ended, since nobody will go on with it.
         """
         found = {one.workflow_id: one for one in _statuses(workflow_ids=[task.workflow for task in tasks])}
-        missing, ended = [], []
-        for task in tasks:
-            one = found.get(task.workflow)
-            if one is None:
-                missing.append(task)
-            elif one.status not in _UNFINISHED or one.app_version != self.version:
-                ended.append(task)
-        return missing, ended
+        going_on = {
+            name
+            for name, one in found.items()
+            if one.status in _UNFINISHED and one.app_version == self.version
+        }
+        return [task for task in tasks if task.workflow not in going_on]
 
     def reap(self) -> None:
         """Give to the living what the dead were working on, and what this process has let go of."""

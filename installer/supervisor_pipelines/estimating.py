@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -68,4 +69,7 @@ def _with_facts(
             yield Skipped(one.path, skip.reason)
             continue
         row = journal.of(document.sha256) if journal else None
-        yield document, None if row is None else facts_of(row, pipeline, model)
+        if row is None:
+            yield document, None
+        else:  # as the run would ask about it
+            yield replace(document, path=row.path), facts_of(row, pipeline, model)

@@ -26,7 +26,7 @@ class Executors:
     """This process among the others, and what it has seen of them by its own clock.
 
     One that was only held up (a laptop's lid) is taken for dead too. It goes on when it wakes: a document
-    that was done twice is recorded once, and no request is paid twice.
+    that was done twice is recorded once. A paid call that it had under way may be made by another as well.
     """
 
     store: Store

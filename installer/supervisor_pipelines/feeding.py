@@ -33,7 +33,7 @@ class Feeder:
         self.complete = False
 
     def start(self, *, generation: int) -> None:
-        """Begin; what earlier commands have left in the queue is looked through first."""
+        """Begin; what earlier commands have left QUEUED is looked through first."""
         self._generation = generation
         self._thread.start()
 
@@ -68,12 +68,13 @@ def adopt(journal: Journal, engine: Engine, generation: int) -> None:
 
 
 def recover(journal: Journal, engine: Engine) -> None:
-    """A process may have been killed after it had noted a document, and before the engine had."""
+    """Put back what no workflow is there for: a process may have been killed before it had made one.
+
+    Whoever asks for such a document enqueues it again.
+    """
     after = ""
     while tasks := journal.tasks(State.QUEUED, after):
-        missing, ended = engine.sift(tasks)
-        engine.enqueue(missing)
-        journal.put_back(ended)
+        journal.put_back(engine.without_workflow(tasks))
         after = tasks[-1].sha256
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from supervisor_mcp.calls import CallCancelled
 from supervisor_pipelines import documents, identity
@@ -132,7 +132,10 @@ def facts_of(row: AnyRow, pipeline: Pipeline[Any, Any], model: str) -> BaseModel
     """What the local model `model` has found earlier, unless it would be asked something else now."""
     if row.facts is None or row.facts_key != identity.facts_key(pipeline.extract, model):
         return None
-    known: BaseModel = pipeline.extract.answer.model_validate_json(row.facts)
+    try:
+        known: BaseModel = pipeline.extract.answer.model_validate_json(row.facts)
+    except ValidationError:  # by a validator of the script that its schema does not tell of
+        return None
     return known
 
 
@@ -145,12 +148,12 @@ def document_of(row: AnyRow) -> Document:
     if row.content is not None:
         return Document(row.path, row.sha256, row.content)
     try:
-        found = documents.read(row.path)
+        found = documents.read(row.place)
     except Skip as skip:
         raise StepFailure(f"{skip.reason} now; run the same command again") from skip
     if found.sha256 != row.sha256:
         raise StepFailure("has changed during the run; run the same command again")
-    return found
+    return replace(found, path=row.path)
 
 
 def scripts(name: str, function: Callable[..., T], *arguments: Any) -> T:

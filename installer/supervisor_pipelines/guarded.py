@@ -8,8 +8,10 @@ config.yaml alone, results go into a folder of the working directory, no more is
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,6 +37,9 @@ def main(pipeline: Pipeline[Any, Any], *, config: str) -> NoReturn:
         arguments = permitted(sys.argv[1:], Bounds.of(config_file.load(Path(config)), Path.cwd()))
     except UserError as error:
         sys.exit(edge.user_error(error, as_json=False))
+    except OSError as error:  # the working directory is gone, or --out cannot be looked into
+        unreadable = f"{error.filename or 'the working directory'}: cannot be read ({error.strerror})"
+        sys.exit(edge.user_error(UserError(unreadable), as_json=False))
     except click.exceptions.Exit as end:  # --help
         sys.exit(end.exit_code)
     except click.ClickException as error:
@@ -148,9 +153,10 @@ def _check_documents(path: str, bounds: Bounds) -> None:
     start = named if wild is None else named[: named.rindex("/", 0, wild.start()) + 1]
     real = os.path.realpath(start)
     if not any(_is_inside(real, root) for root in bounds.roots):
+        roots = json.dumps([*bounds.roots[1:], _folder_of(real)], ensure_ascii=False)
         raise UsageError(
             f"{path}: lies outside of {bounds.work} and of `files.roots` in config.yaml",
-            hint=f"supervisor-setup config set files.roots '[{_folder_of(real)}]', or: {_OWN_SCRIPT}",
+            hint=f"supervisor-setup config set files.roots {shlex.quote(roots)}, or: {_OWN_SCRIPT}",
         )
 
 

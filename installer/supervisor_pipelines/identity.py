@@ -21,14 +21,15 @@ from supervisor_setup.errors import UserError
 
 
 def form(pipeline: Pipeline[Any, Any]) -> str:
-    """A digest of the files that say what `pipeline` does.
+    """A digest of the files that say what `pipeline` does, and of its own values: another file may set those.
 
     Raises:
         UserError: a part of it was not written in a file.
     """
     files = sorted({_file_of(part) for part in _parts(pipeline)})
     # The names and places of the files differ between machines, and their order with them.
-    return digest(pipeline.name, *sorted(file.read_text(encoding="utf-8") for file in files))
+    texts = sorted(file.read_text(encoding="utf-8") for file in files)
+    return digest(pipeline.name, _values(pipeline), *texts)
 
 
 @lru_cache(maxsize=64)  # the schema alone takes a millisecond, for each document
@@ -41,6 +42,13 @@ def facts_key(step: Extract[Any], model: str) -> str:
 def digest(*parts: object) -> str:
     """SHA-256 of values that JSON can say, in hex."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _values(pipeline: Pipeline[Any, Any]) -> list[dict[str, str | int]]:
+    steps = [step for step in (pipeline.extract, pipeline.ask, pipeline.digest) if step is not None]
+    return [
+        {name: value for name, value in vars(step).items() if isinstance(value, str | int)} for step in steps
+    ]
 
 
 def _parts(pipeline: Pipeline[Any, Any]) -> Iterator[Any]:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from supervisor_pipelines.definition import Document, Pipeline
@@ -141,8 +141,8 @@ class Journal:
         with self.store.begin() as connection:
             self._note_paths(connection, read.values())
             if kept:
+                self._reopen(connection, kept, generation=generation, work=work, retry=retry)
                 self._note_documents(connection, kept, generation=generation, work=work)
-                self._reopen(connection, [one.sha256 for one in kept], work=work, retry=retry)
 
     def _note_paths(self, connection: Connection, found: Iterable[Document | Skipped]) -> None:
         entry = _insert(connection, paths)
@@ -168,6 +168,7 @@ class Journal:
                 "run": self.run,
                 "sha256": one.sha256,
                 "path": one.path,
+                "place": one.path,
                 "generation": generation,
                 "work": work,
                 "state": State.WAITING,
@@ -176,25 +177,35 @@ class Journal:
                 "content": one.text if self.store.shared else None,
                 "shown": False,
             }
-            for one in {one.sha256: one for one in found}.values()
+            for one in {one.sha256: one for one in reversed(found)}.values()
         ]
         entry = _insert(connection, documents)
         new = entry.excluded
-        again = {"path": new.path, "generation": new.generation, "content": new.content}
+        again = {"place": new.place, "generation": new.generation, "content": new.content}
         connection.execute(entry.on_conflict_do_update(index_elements=["run", "sha256"], set_=again), rows)
+        names = [one.sha256 for one in found]
+        finished = documents.c.sha256.in_(names), documents.c.state.in_((State.DONE, State.FAILED))
+        connection.execute(
+            update(documents).where(documents.c.run == self.run, *finished).values(content=None)
+        )
 
-    def _reopen(self, connection: Connection, names: Sequence[str], *, work: str, retry: bool) -> None:
-        """What has another script's answer, or is to be retried, is to be done again."""
-        here = (documents.c.run == self.run, documents.c.sha256.in_(names))
+    def _reopen(
+        self, connection: Connection, found: Sequence[Document], *, generation: int, work: str, retry: bool
+    ) -> None:
+        """What has another script's answer, or is to be retried, is to be done again: once in a command."""
+        here = (
+            documents.c.run == self.run,
+            documents.c.sha256.in_([one.sha256 for one in found]),
+            documents.c.generation != generation,
+        )
         fresh = {"state": State.WAITING, "answer": None, "error": None, "shown": False}
         if retry:
             failed = documents.c.state == State.FAILED
             again = update(documents).where(*here, failed)
             connection.execute(again.values(retries=documents.c.retries + 1, **fresh))
-        changed = or_(documents.c.work != work, documents.c.state == State.EXTRACTED)
-        connection.execute(update(documents).where(*here, changed).values(work=work, **fresh))
-        finished = documents.c.state.in_((State.DONE, State.FAILED))
-        connection.execute(update(documents).where(*here, finished).values(content=None))
+        changed, extracted = documents.c.work != work, documents.c.state == State.EXTRACTED
+        connection.execute(update(documents).where(*here, changed).values(work=work, asked=None, **fresh))
+        connection.execute(update(documents).where(*here, extracted).values(**fresh))
 
     def take(self, generation: int) -> list[Task]:
         """Make some documents QUEUED that are WAITING, each with a new attempt; none if there are none."""
@@ -230,17 +241,27 @@ class Journal:
             return [Task(self.run, *row) for row in connection.execute(page)]
 
     def put_back(self, tasks: Sequence[Task]) -> None:
-        """Make QUEUED documents WAITING: their workflows ended without finishing them."""
-        for task in tasks:
-            self._change(task, state=State.WAITING)
+        """Make QUEUED documents WAITING: no workflow is there that would finish them."""
+        if tasks:
+            with self.store.begin() as connection:
+                rows = [{**_here(task, State.QUEUED), "state": State.WAITING} for task in tasks]
+                connection.execute(_CHANGE, rows)
 
     def document(self, task: Task, state: State = State.QUEUED) -> AnyRow | None:
-        """The document that is to be worked on, with its run's `options` and `stopped`.
+        """The document that is to be worked on, with its run's `options`, `stopped` and `current` generation.
 
-        None when this attempt is no longer wanted, or not in `state`.
+        None when this attempt is no longer wanted, or not in `state`. A QUEUED document that the run's
+        newest command has not asked for, or not yet, becomes WAITING.
         """
-        with self.store.read() as connection:
-            return connection.execute(_DOCUMENT, _here(task, state)).one_or_none()
+        while True:
+            with self.store.read() as connection:
+                row = connection.execute(_DOCUMENT, _here(task, state)).one_or_none()
+            if row is None or state is not State.QUEUED or row.generation == row.current:
+                return row
+            with self.store.begin() as connection:
+                older = documents.c.generation == row.generation
+                if connection.execute(_SET_ASIDE.where(older), _here(task, state)).rowcount:
+                    return None  # else it has been asked for just now
 
     def of(self, sha256: str) -> AnyRow | None:
         """The document with this content, however far it is; None for one that was never found."""
@@ -255,6 +276,10 @@ class Journal:
     def hand_to_batch(self, task: Task) -> None:
         """The facts are there; the paid request goes with the others'."""
         self._change(task, state=State.EXTRACTED)
+
+    def keep_asked(self, task: Task, key: str) -> None:
+        """Keep under which key the answer to an EXTRACTED document will be."""
+        self._change(task, was=State.EXTRACTED, asked=key)
 
     def finish(
         self, task: Task, *, answer: str | None = None, error: str | None = None, state: State = State.QUEUED
@@ -317,9 +342,12 @@ _HERE = (
     documents.c.state == bindparam("its_state"),
 )
 _DOCUMENT = (
-    select(documents, runs.c.options, runs.c.stopped).join(runs, runs.c.id == documents.c.run).where(*_HERE)
+    select(documents, runs.c.options, runs.c.stopped, runs.c.generation.label("current"))
+    .join(runs, runs.c.id == documents.c.run)
+    .where(*_HERE)
 )
 _CHANGE = update(documents).where(*_HERE)
+_SET_ASIDE = _CHANGE.values(state=State.WAITING)
 
 
 def _here(task: Task, state: State) -> dict[str, object]:

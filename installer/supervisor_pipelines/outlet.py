@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from supervisor_setup.errors import UserError
 
 RESULTS = "results.jsonl"
 REPORT = "report.md"
+_PATIENCE_SECONDS = 1.0
+"""How long the lock is waited for: `status` takes it too, for an instant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,10 @@ class Outlet:
             UserError: another has it.
         """
         with self._lock_file().open("r+") as file:
-            if not _lock(file):
+            end = time.monotonic() + _PATIENCE_SECONDS
+            while not (locked := _lock(file)) and time.monotonic() < end:
+                time.sleep(0.05)
+            if not locked:
                 raise UserError(
                     f"{self.folder}: another process is running it",
                     hint=f"wait for its end; it is seen with: status --out {self.folder}",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from supervisor_pipelines import documents
 from supervisor_pipelines.claude import PaidRequest
@@ -60,12 +60,12 @@ class Overall:
 
     def _lines(self, results: Results) -> Iterator[str]:
         for row in results.rows(State.DONE):
-            if row.path != row.first:  # another path with the same content
+            if row.path != row.place:  # another path with the same content
                 continue
-            facts = self.extract.answer.model_validate_json(row.facts)
             try:
-                document = documents.read(row.path)
-            except Skip:
+                facts = self.extract.answer.model_validate_json(row.facts)
+                document = replace(documents.read(row.place), path=row.first)
+            except (Skip, ValidationError):  # the facts may be those of an earlier form
                 self.without.append(row.path)
                 continue
             yield scripts("line", self.digest.line, document, facts)

@@ -1,4 +1,7 @@
-"""Never pays twice: every answer that was paid for is kept, and no request is on its way two times."""
+"""Never pays twice: every answer that came is kept, and no request is on its way two times.
+
+Where a database cannot be written, not even after a while, the answers of that time are lost, and count so.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from supervisor_pipelines.failures import RunStopped, StepFailure, Streak
 from supervisor_pipelines.money import Money, Reservation, Wanted
 from supervisor_pipelines.store import Store
 from supervisor_pipelines.tariff import Tariff, Usage, dollars
+from supervisor_setup.errors import UserError
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -28,6 +32,11 @@ FAULT_PATIENCE_SECONDS = 60.0
 LONGEST_PAUSE_SECONDS = 30.0
 MOST_LOST = 3
 """Times that a request whose answer was lost on the way is asked; each may have been billed."""
+LOST_PAUSE_SECONDS = 5.0
+"""After an answer that was lost, so that what loses them may come to itself before more is paid for."""
+KEEPING_SECONDS = 60.0
+"""How long a database that cannot be written is tried again, for an answer that is paid."""
+_KEEPING_PAUSES = (0.5, 5.0)
 _LOOK_SECONDS = (0.02, 0.5)
 
 
@@ -96,6 +105,7 @@ class Payer:
                 if lost == MOST_LOST:
                     reason = f"{error.reason}, {lost} times; each may have been billed"
                     raise self._meaning(reason) from error
+                self._wait(lost * LOST_PAUSE_SECONDS if error.wait_seconds is None else error.wait_seconds)
             except (StepFailure, RunStopped, CallCancelled):
                 with self._store.begin() as connection:
                     money.release(connection, [claimed])
@@ -156,6 +166,12 @@ class Payer:
                     self._paused_until = max(self._paused_until, time.monotonic() + pause)
                 else:
                     self._wait(pause)
+            except StepFailure as error:
+                # One of many is odd; where it is the first ones, one after the other, all are.
+                if not self._streak.has_succeeded and self._streak.failed():
+                    hint = "mend what it names, then run the same command with --retry-failed"
+                    raise RunStopped(error.reason, hint=hint) from error
+                raise
             else:
                 self._streak.succeeded()
                 return reply
@@ -170,10 +186,35 @@ class Payer:
         self, claimed: Reservation, request: PaidRequest, reply: Reply, form: type[Answer], seconds: float
     ) -> Paid[Answer]:
         cost = self._tariff.cost(request.model, reply.usage)
-        with self._store.begin() as connection:
-            money.settle(connection, claimed, reply, cost)
+        self._keep(claimed, reply, cost)
         self._books.paid(request.model, reply.usage, cost, seconds)
         return Paid(answer_of(reply, form), reply.usage, cost, again=False)
+
+    def _keep(self, claimed: Reservation, reply: Reply, cost: int | None) -> None:
+        """Settle, for as long as it takes a server to start again or somebody to free some space.
+
+        Not even `stop` ends it, since the answer would be lost.
+
+        Raises:
+            UserError: the database cannot be written.
+        """
+        until = time.monotonic() + KEEPING_SECONDS
+        pause, longest = _KEEPING_PAUSES
+        mine = None
+        while True:
+            try:
+                with self._store.begin() as connection:
+                    # Where the connection broke at the very end, what was written may have held.
+                    if mine is None or money.stored(connection, claimed.wanted.key) != mine:
+                        money.settle(connection, claimed, reply, cost)
+            except UserError:
+                if time.monotonic() + pause >= until:
+                    raise
+                mine = reply, claimed.wanted.attempt
+                time.sleep(pause)
+                pause = min(2 * pause, longest)
+            else:
+                return
 
     def _lose(self, claimed: Reservation) -> None:
         with self._store.begin() as connection:

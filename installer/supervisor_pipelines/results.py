@@ -31,6 +31,7 @@ _columns = (
     documents.c.answer,
     documents.c.error,
     documents.c.path.label("first"),  # of the paths with this content
+    documents.c.place,
 )
 
 

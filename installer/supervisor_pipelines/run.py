@@ -122,8 +122,11 @@ class Run:
                 self._follow(feeder)
                 if self._goes_on:
                     self._finish()
-            self._write()
         except UserError as error:  # also one that was raised in the place of an earlier one
+            self.engine.fail(error)
+        try:
+            self._write()
+        except UserError as error:
             self.engine.fail(error)
         return self._outcome()
 
@@ -196,7 +199,7 @@ class Run:
     def _finish(self) -> None:
         """What comes after all documents: the batch, and the answer over all of them."""
         ask, digest = self.pipeline.ask, self.pipeline.digest
-        if ask is not None and self.journal.counts(self.generation)[State.EXTRACTED]:
+        if ask is not None and self.journal.counts()[State.EXTRACTED]:
             batcher = self.workshop.batcher(self.outlet.run)
             batching = Batching(self.journal, self.crew.flow, batcher)
             self._meanwhile(partial(batching.ask_all, ask, self._show_batch), batcher.stop)
@@ -229,7 +232,9 @@ class Run:
             ) from error
         self.journal.keep_digest(None if answer is None else answer.model_dump_json())
         if overall.without:
-            self.progress.say(f"{overall.without[0]}: cannot be read any more, so the answer is without it")
+            self.progress.say(
+                f"{overall.without[0]}: cannot be considered any more, so the answer is without it"
+            )
 
     def _show(self, *, complete: bool = True) -> Mapping[State, int]:
         counts = self.journal.counts(self.generation)

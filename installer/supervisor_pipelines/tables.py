@@ -70,12 +70,14 @@ documents = Table(
     metadata,
     Column("run", Text, primary_key=True),
     Column("sha256", Text, primary_key=True),
-    Column("path", Text, nullable=False),  # one of those with this content
+    Column("path", Text, nullable=False),  # where it was found first: the script sees the same for ever
+    Column("place", Text, nullable=False),  # where it was found last, and is read
     Column("generation", Integer, nullable=False),
     Column("work", Text, nullable=False),  # digest of script and options that `answer` comes of
     Column("state", Text, nullable=False),
     Column("attempt", Integer, nullable=False),  # which workflow is the one that counts
     Column("retries", Integer, nullable=False),  # how often it was asked for again after it had failed
+    Column("asked", Text),  # key of the paid request that was made of it for a batch
     Column("content", Text),  # where workers cannot read the file, until the document is finished
     Column("facts_key", Text),  # digest of what `facts` come of, which changes less often than `work`
     Column("facts", Text),

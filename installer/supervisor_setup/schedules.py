@@ -1,5 +1,6 @@
 """How a run is started by other programs: a crontab line, a systemd timer, a Kubernetes Job. Pure text."""
 
+import hashlib
 import json
 import re
 import shlex
@@ -119,6 +120,7 @@ def kubernetes(job: Job, source: str, cluster: Cluster) -> bytes:
         name=cluster_name(job.name),
         source=block(source, 4),
         config=block(cluster.config, 4),
+        content=hashlib.sha256("\0".join((source, cluster.config)).encode()).hexdigest(),
         arguments=json.dumps([str(job.script), *words, *database], ensure_ascii=False),
         work=json.dumps([str(job.script), "work", *database]),
     )

@@ -29,6 +29,7 @@ cp "$OUT/results.jsonl" "$OUT/report.md" .
 def pipeline(tmp_path: Path) -> Iterator[Place]:
     with place(tmp_path) as made:
         made.out.mkdir()
+        made.hurry("paying", "KEEPING_SECONDS", 3)
         yield made
 
 
@@ -50,7 +51,7 @@ def test_a_disk_that_fills_up_loses_nothing(pipeline: Place, size: str) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=240,
     )
     if ended.returncode == 99 or "unshare failed" in ended.stderr:
         pytest.skip(f"nobody may mount a disk here: {ended.stderr.strip()}")

@@ -6,89 +6,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from paid_api import PaidApi
-from pydantic import BaseModel
-from sqlalchemy import select
+from batch_desk import ASK, RUN, Desk, Verdict, opened, request
 
 from supervisor_mcp.calls import CallCancelled
-from supervisor_pipelines import batch_api, batch_records, batches, money
+from supervisor_pipelines import batch_api, batches, money
 from supervisor_pipelines.batch_api import BatchApi
 from supervisor_pipelines.batches import Batcher, Waiting
-from supervisor_pipelines.claude import Claude, PaidRequest, Unanswered, Why
-from supervisor_pipelines.definition import Ask
+from supervisor_pipelines.claude import Claude, Unanswered, Why
 from supervisor_pipelines.failures import RunStopped
 from supervisor_pipelines.money import Wanted
 from supervisor_pipelines.paying import BudgetReached, Payer
-from supervisor_pipelines.store import Store
 from supervisor_setup import assets
 
-
-class Verdict(BaseModel):
-    verdict: str
-
-
-ASK = Ask[BaseModel, Verdict](Verdict, "Judge it.", lambda document, _facts: document.text)
-RUN = "run"
 PRICES = json.loads((assets.templates() / "prices.json").read_bytes())
-
-
-class Desk:
-    """A run's money, its batches and the API that they go to."""
-
-    def __init__(self, folder: Path, api: PaidApi) -> None:
-        self.api = api
-        self.store = Store.open(folder, None)
-        self.store.create_tables()
-        self.claude = Claude(api.key, api.url)
-
-    def ask(self, *prompts: str, attempt: int = 0) -> list[Waiting]:
-        """Have the prompts answered by a process that knows nothing of what was done before."""
-        seen: list[Waiting] = []
-        batcher = Batcher(self.store, self.claude, run_id=RUN)
-        batcher.ask_all([(request(one), attempt) for one in prompts], Verdict, seen.append)
-        return seen
-
-    def answer(self, prompt: str) -> str:
-        """What is kept as the answer; asking for it must not cost anything."""
-        payer = Payer(self.store, self.claude, run_id=RUN, executor_id="me")
-        paid = payer.pay(request(prompt), Verdict)
-        assert paid.again
-        return paid.answer.verdict
-
-    def failure(self, prompt: str) -> str | None:
-        with self.store.read() as connection:
-            return batches.failure(connection, request(prompt).key, 0)
-
-    def money(self) -> money.Money:
-        with self.store.read() as connection:
-            return money.money(connection, RUN)
-
-    def set_budget(self, dollars: float) -> None:
-        with self.store.begin() as connection:
-            money.set_budget(connection, RUN, round(dollars * 1_000_000))
-
-    def sizes(self) -> list[int]:
-        """How many requests each batch at the API has."""
-        return [len(batch.requests) for batch in self.api.batches.all]
-
-    def rows(self) -> int:
-        with self.store.read() as connection:
-            return len(connection.execute(select(batch_records.batches)).all())
-
-
-def request(prompt: str) -> PaidRequest:
-    return PaidRequest.of(ASK, prompt)
 
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     monkeypatch.setattr(batch_api, "POLL_SECONDS", (0.01, 0.05))
     monkeypatch.setattr(batches, "SETTLING_SECONDS", 0.0)
-    with PaidApi() as api:
-        made = Desk(tmp_path, api)
+    with opened(tmp_path) as made:
         yield made
-        made.claude.close()
-        made.store.close()
 
 
 def killed(*_: object) -> None:
@@ -119,6 +57,38 @@ def test_what_is_paid_for_is_in_no_batch_again(desk: Desk) -> None:
 def test_equal_requests_are_in_a_batch_once(desk: Desk) -> None:
     desk.ask("one", "one", "two")
     assert desk.sizes() == [2]
+    assert desk.answer("one") == "one"
+
+
+def reserved_by_another_run(desk: Desk, prompt: str) -> money.Reservation:
+    asked = request(prompt)
+    with desk.store.begin() as connection:
+        [made] = money.reserve(connection, "other", "batch:x", [Wanted(asked.key, asked.model, 0, 1)])
+    return made
+
+
+def test_what_another_run_has_asked_is_waited_for_no_longer_than_it_may_be_dead(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "OTHERS_SECONDS", 0.2)
+    reserved_by_another_run(desk, "one")
+    desk.ask("one", "two")
+    assert desk.sizes() == [1]
+    assert desk.answer("two") == "two"
+
+
+def test_what_another_run_has_given_up_is_asked_after_all(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = reserved_by_another_run(desk, "one")
+
+    def gives_up(_self: BatchApi, _seconds: float) -> None:
+        with desk.store.begin() as connection:
+            money.release(connection, [theirs])
+
+    monkeypatch.setattr(BatchApi, "wait", gives_up)
+    desk.ask("one")
+    assert desk.sizes() == [1]
     assert desk.answer("one") == "one"
 
 

@@ -203,6 +203,8 @@ def test_documents_are_found_lazily_a_folder_at_a_time(work: Path, monkeypatch: 
         ("\ufeffmarked\n".encode(), "marked\n"),
         ("sechzehn ä\n".encode("utf-16"), "sechzehn ä\n"),
         ("Grüße, déjà vu, naïve\n".encode("cp1252"), "Grüße, déjà vu, naïve\n"),
+        (f"{'Jürg ' * 50}\0!\n".encode("utf-16"), f"{'Jürg ' * 50}!\n"),  # not every database holds a NUL
+        (b"\xef\xbb\xbf" + b"Jack " * 50 + b"\0!\n", f"{'Jack ' * 50}!\n"),
     ],
 )
 def test_texts_are_read_in_the_encodings_that_people_have(work: Path, content: bytes, text: str) -> None:

@@ -210,6 +210,44 @@ def test_its_help_names_no_option_that_it_refuses(capsys, monkeypatch):
     assert "--db" not in shown
 
 
+def refused(monkeypatch, capsys, *arguments):
+    """What the whole command says when it comes to nothing."""
+    monkeypatch.setattr(sys, "argv", ["pipeline.py", *arguments])
+    monkeypatch.setattr(cli, "main", lambda *_a, **_k: pytest.fail("it ran"))
+    with pytest.raises(SystemExit) as ended:
+        guarded.main(PIPELINE, config="/nowhere/config.yaml")
+    assert ended.value.code == 1
+    return capsys.readouterr().err
+
+
+def test_a_working_directory_that_is_gone_is_told(tmp_path, capsys, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    said = refused(monkeypatch, capsys, "run", "docs", "--out", "o")
+    assert said.startswith("error: the working directory: cannot be read (")
+
+
+def test_a_results_folder_that_cannot_be_looked_into_is_told(work, capsys, monkeypatch):
+    def closed(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    (work / "o").mkdir()
+    monkeypatch.setattr(Path, "iterdir", closed)
+    said = refused(monkeypatch, capsys, "run", "docs", "--out", "o")
+    assert said.startswith(f"error: {work}/o: cannot be read (Permission denied)")
+
+
+def test_the_hint_for_documents_elsewhere_keeps_the_roots_that_are_there(work, own_home):
+    (own_home / "notes").mkdir()
+    bounds = Bounds.of(config.parse(Path("config.yaml"), b"files: {roots: ['~/notes']}\n"), work)
+    with pytest.raises(UsageError) as refusal:
+        run(bounds, str(work.parent / "private"))
+    roots = f'["{own_home}/notes", "{work.parent}/private"]'
+    assert f"config set files.roots '{roots}'" in refusal.value.hint
+
+
 def test_a_config_that_is_broken_is_told(home, capsys, monkeypatch):
     home.write(home.config, "pipeline: 5\n")
     monkeypatch.setattr(sys, "argv", ["pipeline.py", "status", "--out", "o"])

@@ -1,5 +1,6 @@
 """What another command on the same folder does again, and what it does not; and how a run is ended."""
 
+import fcntl
 import json
 import shutil
 import signal
@@ -76,6 +77,24 @@ def test_what_has_failed_is_tried_again_when_that_is_asked_for_alone(desk: Desk)
     assert desk.statuses() == ["done"] * 3
     assert len(desk.api.billed()) == 4
     assert len(asked(desk.local)) == 3
+
+
+def test_what_another_file_of_the_script_says_counts_too(desk: Desk) -> None:
+    assert TRIAGE.ask is not None
+    desk.write(2)
+    desk.run()
+    assert desk.run(pipeline=replace(TRIAGE, ask=replace(TRIAGE.ask, system="You decide anew."))).code == 0
+    assert len(desk.api.billed()) == 4
+    assert len(asked(desk.local)) == 2
+
+
+def test_a_look_at_the_standing_keeps_no_command_from_its_start(desk: Desk) -> None:
+    desk.write(1)
+    desk.run()
+    with (desk.out / ".pipeline" / "lock").open("r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        threading.Timer(0.3, fcntl.flock, (file, fcntl.LOCK_UN)).start()
+        assert desk.run().code == 0
 
 
 def test_another_question_is_asked_again_without_reading_again(desk: Desk) -> None:
