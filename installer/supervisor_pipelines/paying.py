@@ -1,6 +1,7 @@
-"""Never pays twice: every answer that came is kept, and no request is on its way two times.
+"""Never pays twice: every answer that came is kept, and who asks the same waits for who asked first.
 
-Where a database cannot be written, not even after a while, the answers of that time are lost, and count so.
+Where a database cannot be written, not even after a while, the answers of that time are lost, and count so. A
+process that was held up for so long that it was taken for dead may have its request made a second time.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ LOST_PAUSE_SECONDS = 5.0
 KEEPING_SECONDS = 60.0
 """How long a database that cannot be written is tried again, for an answer that is paid."""
 _KEEPING_PAUSES = (0.5, 5.0)
+OTHERS_SECONDS = 1800.0
+"""How long somebody else who asks the same is waited for. A batch may take a day, or be nobody's any more."""
 _LOOK_SECONDS = (0.02, 0.5)
 
 
@@ -124,6 +127,7 @@ class Payer:
         """The stored reply, or the right to ask; waits for who asks the same, and for money in flight."""
         key, most = request.key, self._tariff.most(request.model, len(request.body), request.max_tokens)
         look, longest = _LOOK_SECONDS
+        until = time.monotonic() + OTHERS_SECONDS
         while True:
             with self._store.begin() as connection:
                 account = money.money(connection, self._run_id, lock=True)
@@ -136,6 +140,8 @@ class Payer:
                     made = money.reserve(connection, self._run_id, self._executor_id, [wanted])
                     if made:
                         return made[0]
+                    if time.monotonic() >= until:
+                        raise StepFailure("another run is having it answered; --retry-failed finds it")
             self._wait(look)
             look = min(2 * look, longest)
 

@@ -80,6 +80,19 @@ def test_equal_requests_at_the_same_time_are_made_once(till: Till) -> None:
     assert sorted(one.again for one in answers) == [False] + [True] * 7
 
 
+def test_what_a_batch_of_another_run_has_asked_is_not_waited_for_for_ever(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with till.store.begin() as connection:
+        one = request("one")
+        money.reserve(connection, "another run", "batch:1", [Wanted(one.key, one.model, 0, 5)])
+    monkeypatch.setattr(paying, "OTHERS_SECONDS", 0.1)
+    with pytest.raises(StepFailure, match="another run is having it answered"):
+        till.pay("one")
+    assert till.api.billed() == []
+    assert till.money.reserved == 0
+
+
 def test_any_difference_makes_another_request() -> None:
     same = request("one")
     assert same.key == request("one").key
