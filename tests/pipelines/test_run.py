@@ -239,7 +239,8 @@ def test_the_engine_says_nothing_on_the_terminal(desk: Desk) -> None:
 
 def test_status_counts_documents_and_money(desk: Desk) -> None:
     desk.write(3, empty="")
-    desk.run("--budget", "1")
+    ran = desk.run("--budget", "1")
+    assert ran.code == 0, ran
     found = desk.status()
     assert found["documents"] == {"waiting": 0, "queued": 0, "extracted": 0, "done": 3, "failed": 0}
     assert found["skipped"] == 1
