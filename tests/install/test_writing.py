@@ -106,7 +106,8 @@ def test_two_runs_exclude_each_other(tmp_path):
         pass
 
 
-def test_a_client_that_writes_an_older_state_over_ours_does_not_win(cli, home):
+def test_a_client_that_writes_an_older_state_over_ours_does_not_win(cli, home, monkeypatch):
+    monkeypatch.setattr("supervisor_setup.apply._VERIFY_DELAYS", (1.0, 0.0))  # time for the other to write
     home.write(home.client, json.dumps({"numStartups": 1}))
     stop = threading.Event()
 
