@@ -4,6 +4,7 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+import pytest
 from paid_behaviour import refusal, unauthorized
 from pydantic import BaseModel
 from runs import DIGEST, TRIAGE, Answer, Desk, Facts
@@ -14,6 +15,8 @@ from supervisor_pipelines.journal import Journal, Options
 from supervisor_pipelines.money import Wanted
 from supervisor_pipelines.store import Store
 from supervisor_pipelines.tables import documents
+
+pytestmark = pytest.mark.slow  # each is a whole run, of two seconds or more
 
 
 def long_documents(desk: Desk, number: int) -> None:

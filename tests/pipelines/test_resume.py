@@ -17,6 +17,8 @@ from supervisor_pipelines import Ask, Document
 from supervisor_pipelines.engine import Engine
 from supervisor_pipelines.journal import Task
 
+pytestmark = pytest.mark.slow  # each is a whole run, of two seconds or more
+
 
 def test_the_same_command_again_does_nothing_again(desk: Desk) -> None:
     desk.write(4)

@@ -11,6 +11,8 @@ from runs import DIGEST, EXTRACT, TRIAGE, Answer, Desk, Facts, prompt
 
 from supervisor_pipelines import Ask, Document, Pipeline
 
+pytestmark = pytest.mark.slow  # each is a whole run, of two seconds or more
+
 
 def test_every_document_is_extracted_and_answered_and_has_its_line(desk: Desk) -> None:
     desk.write(5)

@@ -21,6 +21,8 @@ from supervisor_pipelines.worker import Worker
 from supervisor_pipelines.workshop import Workshop
 from supervisor_setup import config
 
+pytestmark = pytest.mark.slow  # each is a whole run, of two seconds or more
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
