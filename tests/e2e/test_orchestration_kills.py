@@ -183,13 +183,19 @@ def test_a_worker_ends_what_a_run_has_begun_that_was_killed(pipeline: Place, pos
     repeats(pipeline.api, [killed])
 
 
-def test_an_interrupt_lets_what_is_in_flight_end_and_starts_nothing_more(pipeline: Place) -> None:
+def interrupted(pipeline: Place) -> Process:
+    """A run over 40 documents that was told to end while the API had four requests, and has answered none."""
     pipeline.write(notes(40))
     pipeline.api.open.clear()
     run = pipeline.start_run("--concurrency", "4")
     pipeline.api.wait_in_flight(4)
     run.send(signal.SIGINT)
     time.sleep(0.3)
+    return run
+
+
+def test_an_interrupt_lets_what_is_in_flight_end_and_starts_nothing_more(pipeline: Place) -> None:
+    run = interrupted(pipeline)
     pipeline.api.open.set()
     ended = expect(run, 130)
     assert len(pipeline.api.billed()) == 4
@@ -200,12 +206,7 @@ def test_an_interrupt_lets_what_is_in_flight_end_and_starts_nothing_more(pipelin
 
 
 def test_a_second_interrupt_ends_at_once(pipeline: Place) -> None:
-    pipeline.write(notes(40))
-    pipeline.api.open.clear()
-    run = pipeline.start_run("--concurrency", "4")
-    pipeline.api.wait_in_flight(4)
-    run.send(signal.SIGINT)
-    time.sleep(0.3)
+    run = interrupted(pipeline)
     run.send(signal.SIGINT)
     expect(run, 130)
     pipeline.api.open.set()
