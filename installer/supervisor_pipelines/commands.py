@@ -42,8 +42,8 @@ def run(pipeline: Pipeline[Any, Any], order: Order, layout: Layout) -> int:
             _workshop(pipeline, store, layout, run=outlet.run, litellm_url=order.litellm_url) as workshop,
             progress() as shown,
         ):
-            crew = Crew(pipeline, workshop, order.concurrency)
-            outcome = Run(order, outlet, crew, shown, leaving).go()
+            crew = Crew(pipeline, workshop, order.concurrency, leaving)
+            outcome = Run(order, outlet, crew, shown).go()
         return _said(outcome)
 
 
@@ -69,8 +69,8 @@ def work(  # noqa: PLR0913 - as many as the command has options
         _workshop(pipeline, store, layout, litellm_url=litellm_url) as workshop,
         progress() as shown,
     ):
-        crew = Crew(pipeline, workshop, concurrency)
-        Worker(crew, folder, shown, leaving).go(drain=drain)
+        crew = Crew(pipeline, workshop, concurrency, leaving)
+        Worker(crew, folder, shown).go(drain=drain)
     for error in (crew.engine.error, *crew.flow.bugs):
         if error is not None:
             return _error(error)

@@ -10,6 +10,7 @@ from supervisor_pipelines.definition import Pipeline
 from supervisor_pipelines.engine import Engine
 from supervisor_pipelines.flow import Flow
 from supervisor_pipelines.journal import Journal
+from supervisor_pipelines.leaving import Leaving
 from supervisor_pipelines.paying import BudgetReached
 from supervisor_pipelines.workshop import Workshop
 
@@ -21,6 +22,7 @@ class Crew:
     pipeline: Pipeline[Any, Any]
     workshop: Workshop
     concurrency: int
+    leaving: Leaving
     flow: Flow = field(init=False)
     engine: Engine = field(init=False)
 
@@ -31,6 +33,7 @@ class Crew:
             identity.form(self.pipeline),
             self.concurrency,
             (self.flow.extract, self.flow.answer),
+            self.leaving,
         )
 
     def _stop(self, run: str, error: Exception) -> None:

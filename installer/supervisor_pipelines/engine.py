@@ -29,6 +29,7 @@ from dbos import DBOS, DBOSConfig, WorkflowStatus
 from supervisor_pipelines import money, plain_values
 from supervisor_pipelines.executors import BEAT_SECONDS, PREFIX, Executors
 from supervisor_pipelines.journal import Task
+from supervisor_pipelines.leaving import Leaving
 from supervisor_pipelines.store import BUSY_SECONDS, Store, private_file
 
 SCHEMA = "supervisor_pipelines_dbos"
@@ -61,6 +62,8 @@ class Engine:
     version: str
     concurrency: int
     steps: Sequence[Step]
+    leaving: Leaving
+    """Once it is asked for, nothing more is begun, whatever the process's main thread is busy with."""
     error: BaseException | None = None
     """Why the engine cannot go on; the run has to end."""
     _room: threading.Condition = field(default_factory=threading.Condition)
@@ -219,7 +222,7 @@ class Engine:
             self._held.add(task.workflow)
             # Whoever comes while the process is leaving waits for its end: more would be taken from the
             # queue in its stead.
-            self._room.wait_for(lambda: self._left or (not self._leaving and self._active < self.concurrency))
+            self._room.wait_for(lambda: self._left or self._has_room)
             self._active += 1
         try:
             if self._left:
@@ -230,6 +233,10 @@ class Engine:
                 self._active -= 1
                 self._held.discard(task.workflow)
                 self._room.notify_all()
+
+    @property
+    def _has_room(self) -> bool:
+        return not (self._leaving or self.leaving.asked) and self._active < self.concurrency
 
     def _live(self) -> None:
         try:

@@ -21,7 +21,6 @@ from supervisor_pipelines.engine import Engine
 from supervisor_pipelines.failures import StepFailure
 from supervisor_pipelines.feeding import Feeder, adopt
 from supervisor_pipelines.journal import Journal, Options
-from supervisor_pipelines.leaving import Leaving
 from supervisor_pipelines.outlet import Outlet
 from supervisor_pipelines.overall import Overall
 from supervisor_pipelines.progress import Progress
@@ -81,7 +80,6 @@ class Run:
     outlet: Outlet
     crew: Crew
     progress: Progress
-    leaving: Leaving
     pipeline: Pipeline[Any, Any] = field(init=False)
     workshop: Workshop = field(init=False)
     engine: Engine = field(init=False)
@@ -132,7 +130,7 @@ class Run:
 
     @property
     def _goes_on(self) -> bool:
-        return self.engine.error is None and not self.leaving.asked and self.journal.stopped() is None
+        return self.engine.error is None and not self.crew.leaving.asked and self.journal.stopped() is None
 
     @property
     def _work(self) -> str:
@@ -260,7 +258,7 @@ class Run:
             counts=self.journal.counts(self.generation),
             standing=standing(self.workshop.store, self.outlet),
             stopped=stopped if isinstance(stopped, UserError) else None,
-            interrupted=self.leaving.asked,
+            interrupted=self.crew.leaving.asked,
             bugs=bugs,
         )
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from supervisor_pipelines import feeding, journal
 from supervisor_pipelines.crew import Crew
-from supervisor_pipelines.leaving import Leaving
 from supervisor_pipelines.progress import Progress
 from supervisor_pipelines.status import counted
 
@@ -23,14 +22,13 @@ class Worker:
     crew: Crew
     folder: Path
     progress: Progress
-    leaving: Leaving
 
     def go(self, *, drain: bool) -> None:
         """Work until a signal or an error ends it; with `drain` also when there is nothing left."""
         engine = self.crew.engine
         try:
             engine.start(self.crew.workshop.store, self.folder)
-            while engine.error is None and not self.leaving.asked:
+            while engine.error is None and not self.crew.leaving.asked:
                 left = self._left()
                 self.progress.note(f"{counted(sum(left.values()), 'document')} left")
                 if drain and not left:

@@ -107,8 +107,8 @@ class Place:
         assert old in text
         self.script.write_text(text.replace(old, new), encoding="utf-8")
 
-    def hurry(self, module: str, name: str, seconds: float) -> None:
-        """Have the product wait a shorter time than it does for its users."""
+    def pace(self, module: str, name: str, seconds: float) -> None:
+        """Have the product wait for longer or shorter than it does for its users."""
         last = "from supervisor_pipelines.cli import main\n"
         self.edit(last, f"from supervisor_pipelines import {module}\n{last}\n{module}.{name} = {seconds}\n")
 

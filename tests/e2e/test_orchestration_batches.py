@@ -18,7 +18,7 @@ def pipeline(tmp_path: Path) -> Iterator[Place]:
     with place(tmp_path) as made:
         made.write(notes(DOCUMENTS))
         made.options += ("--batch",)
-        made.hurry("batches", "SETTLING_SECONDS", 5)
+        made.pace("batches", "SETTLING_SECONDS", 5)
         yield made
 
 

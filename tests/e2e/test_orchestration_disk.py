@@ -29,7 +29,7 @@ cp "$OUT/results.jsonl" "$OUT/report.md" .
 def pipeline(tmp_path: Path) -> Iterator[Place]:
     with place(tmp_path) as made:
         made.out.mkdir()
-        made.hurry("paying", "KEEPING_SECONDS", 3)
+        made.pace("paying", "KEEPING_SECONDS", 3)
         yield made
 
 

@@ -186,11 +186,13 @@ def test_a_worker_ends_what_a_run_has_begun_that_was_killed(pipeline: Place, pos
 def interrupted(pipeline: Place) -> Process:
     """A run over 40 documents that was told to end while the API had four requests, and has answered none."""
     pipeline.write(notes(40))
+    # As with many documents, where it looks around seldom: the signal has to be heeded between two looks.
+    pipeline.pace("run", "_LOOK_SECONDS", 2)
     pipeline.api.open.clear()
     run = pipeline.start_run("--concurrency", "4")
     pipeline.api.wait_in_flight(4)
     run.send(signal.SIGINT)
-    time.sleep(0.3)
+    time.sleep(1)
     return run
 
 

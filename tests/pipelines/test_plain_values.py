@@ -14,6 +14,7 @@ from supervisor_pipelines import plain_values
 from supervisor_pipelines.engine import Engine
 from supervisor_pipelines.executors import Executors
 from supervisor_pipelines.journal import Task
+from supervisor_pipelines.leaving import Leaving
 from supervisor_pipelines.store import FOLDER, Store
 
 TASK = Task("run", "0" * 64, 1)
@@ -47,7 +48,7 @@ def engine(tmp_path):
             done.append(task)
             return False
 
-        one = Engine(Executors.join(store, run="run"), "version", 1, [step])
+        one = Engine(Executors.join(store, run="run"), "version", 1, [step], Leaving())
         one.start(store, tmp_path / FOLDER)
         started.append((one, store))
         return one, done

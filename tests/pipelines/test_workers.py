@@ -73,7 +73,7 @@ def worker(desk: Desk, store: Store, *, concurrency: int = 2) -> Worker:
     defaults = config.parse(desk.folder / "config.yaml", b"")
     tools = Workshop(store, defaults, Executors.join(store, run=None), litellm_url=desk.local.url)
     with progress() as shown:
-        return Worker(Crew(TRIAGE, tools, concurrency), desk.out / ".pipeline", shown, Leaving())
+        return Worker(Crew(TRIAGE, tools, concurrency, Leaving()), desk.out / ".pipeline", shown)
 
 
 def test_a_worker_finishes_what_a_killed_run_has_left_and_does_nothing_twice(
