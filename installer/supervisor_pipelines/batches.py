@@ -21,7 +21,7 @@ from supervisor_pipelines import batch_api, batch_records, money
 from supervisor_pipelines.batch_api import BatchApi
 from supervisor_pipelines.batch_records import Sent, failure
 from supervisor_pipelines.books import NO_BOOKS, Books
-from supervisor_pipelines.claude import Claude, PaidRequest, Reply, Unanswered, Why
+from supervisor_pipelines.claude import Claude, PaidRequest, Reply, Unanswered, Why, of_the_account
 from supervisor_pipelines.failures import RunStopped, StepFailure
 from supervisor_pipelines.money import Reservation, Wanted
 from supervisor_pipelines.paying import check
@@ -72,6 +72,7 @@ class Batcher:
         self._books = books
         self._progress: Progress = _ignore
         self._tariff = Tariff.load()
+        self._refused: RunStopped | None = None
 
     def ask_all(self, asks: Iterable[Ask], form: type[BaseModel], progress: Progress | None = None) -> None:
         """Have every request answered or failed: then `paying` finds the answers, and `failure` the reasons.
@@ -103,6 +104,7 @@ class Batcher:
             stopped = error
         while self._await_one():
             pass
+        stopped = stopped or self._refused
         if stopped is not None:
             raise stopped
 
@@ -115,6 +117,8 @@ class Batcher:
 
         Returns what there is no money for at this moment, and what others than its batches reserve.
         """
+        if self._refused is not None:
+            raise self._refused
         newest = self._api.newest()
         batch = uuid.uuid4().hex
         with self._store.begin() as connection:
@@ -255,7 +259,13 @@ class Batcher:
     ) -> None:
         result = one.result
         if result.type == "errored":
-            batch_records.fail(connection, reservation, f"the API: {result.error.error.message}")
+            error = result.error.error
+            refused = of_the_account(error)
+            if refused is None:
+                batch_records.fail(connection, reservation, f"the API: {error.message}")
+            else:  # not this request's fault, so the next command asks it again
+                money.release(connection, [reservation])
+                self._refused = refused
             return
         if result.type != "succeeded":
             batch_records.fail(connection, reservation, _UNANSWERED[result.type])

@@ -27,7 +27,7 @@ from supervisor_setup.errors import UsageError, UserError
 
 if TYPE_CHECKING:
     from anthropic import Anthropic, APIError, APIStatusError, Timeout
-    from anthropic.types import Message
+    from anthropic.types import ErrorObject, Message
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -140,6 +140,7 @@ _MEANS = {
 
 # The API says so in the error that it else gives for a request that it does not like.
 _NO_MONEY = ("credit balance is too low", "API usage limits")
+_OF_THE_ACCOUNT = ("authentication_error", "billing_error", "permission_error")
 
 
 class Unanswered(Exception):
@@ -272,11 +273,24 @@ class Claude:
             return Unanswered(reason, _MEANS.get(status, Why.FAULT), wait_seconds=wait)
         if status == 404:
             return RunStopped(f"{self.url}: HTTP 404: {said}", hint=f"unset {URL_VARIABLE}")
-        if status == 400 and any(words in said for words in _NO_MONEY):
-            return RunStopped(
-                f"{self.url}: HTTP 400: {said}", hint="look at https://platform.claude.com/settings/billing"
-            )
+        if status == 400 and _is_about_money(said):
+            return _no_money(f"{self.url}: HTTP 400: {said}")
         return StepFailure(f"the API does not take it (HTTP {status}: {said})")
+
+
+def of_the_account(error: ErrorObject) -> RunStopped | None:
+    """What ends the run, where an error within the results of a batch is about more than its one request."""
+    if error.type in _OF_THE_ACCOUNT or _is_about_money(error.message):
+        return _no_money(f"the API: {error.message}")
+    return None
+
+
+def _is_about_money(said: str) -> bool:
+    return any(words in said for words in _NO_MONEY)
+
+
+def _no_money(reason: str) -> RunStopped:
+    return RunStopped(reason, hint="look at https://platform.claude.com/settings/billing")
 
 
 @cache

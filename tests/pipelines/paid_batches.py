@@ -65,13 +65,16 @@ class Batches:
     """All batches, oldest first. `seconds` passes before one ends; None: until a test calls `end`.
 
     `outcome` says what becomes of a request, by its custom id and its parameters: `succeeded`, `errored`,
-    `canceled` or `expired`.
+    `canceled` or `expired`. `error` is that of an `errored` one.
     """
 
     finish: Callable[[Json, str], Json]
     """Makes the message for one request that succeeds, and bills it; the second is the batch's id."""
     seconds: float | None = 0.0
     outcome: Callable[[str, Json], str] = lambda _name, _params: "succeeded"
+    error: Json = field(
+        default_factory=lambda: {"type": "invalid_request_error", "message": "messages.0: text is too odd"}
+    )
     all: list[Batch] = field(default_factory=list)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -141,6 +144,5 @@ class Batches:
         if outcome == "succeeded":
             return {"type": outcome, "message": self.finish(params, batch.id)}
         if outcome == "errored":
-            error = {"type": "invalid_request_error", "message": "messages.0: text is too odd"}
-            return {"type": outcome, "error": {"type": "error", "error": error, "request_id": "req_1"}}
+            return {"type": outcome, "error": {"type": "error", "error": self.error, "request_id": "req_1"}}
         return {"type": outcome}

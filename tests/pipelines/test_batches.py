@@ -122,6 +122,34 @@ def test_what_a_batch_does_not_answer_fails_with_its_reason_and_costs_nothing(
     assert (desk.money().calls, desk.money().reserved) == (1, 0)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"type": "billing_error", "message": "no money is left"},
+        {"type": "invalid_request_error", "message": "Your credit balance is too low to access the API."},
+    ],
+)
+def test_money_that_ends_within_a_batch_ends_the_run_and_fails_no_document(
+    desk: Desk, error: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "MOST_REQUESTS", 2)
+    desk.api.batches.error = error
+    good = request("good").key
+    desk.api.batches.outcome = lambda name, _params: "succeeded" if name == good else "errored"
+    desk.set_budget(0.03)  # too little for the second batch while the first is under way
+    with pytest.raises(RunStopped, match=error["message"]):
+        desk.ask("good", "unpaid", "never sent")
+    assert desk.sizes() == [2]
+    assert desk.answer("good") == "good"
+    assert desk.failure("unpaid") is None
+    assert desk.money().reserved == 0
+
+    desk.api.batches.outcome = lambda _name, _params: "succeeded"
+    desk.ask("good", "unpaid", "never sent")
+    assert desk.answer("unpaid") == "unpaid"
+    assert desk.sizes() == [2, 1, 1]
+
+
 def test_what_has_failed_is_asked_again_by_a_later_attempt_alone(desk: Desk) -> None:
     desk.api.batches.outcome = lambda _name, _params: "expired"
     desk.ask("one")
