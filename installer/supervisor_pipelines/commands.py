@@ -18,6 +18,7 @@ from supervisor_pipelines.leaving import Leaving
 from supervisor_pipelines.outlet import Outlet
 from supervisor_pipelines.progress import progress
 from supervisor_pipelines.run import Order, Outcome, Run
+from supervisor_pipelines.spool import Spool
 from supervisor_pipelines.status import counted
 from supervisor_pipelines.store import Store
 from supervisor_pipelines.tables import State
@@ -103,10 +104,13 @@ def _workshop(
 ) -> Iterator[Workshop]:
     """The tools of this process, known among the others as long as it lives."""
     config = config_file.load(layout.config)
+    spool = Spool.below(layout.state / "pipelines" / "unkept", store)
+    spool.empty()
     ledger = Ledger(str(layout.state))
     executors = Executors.join(store, run=run)
     try:
-        with closing(Workshop(store, config, executors, Books(ledger, pipeline.name), litellm_url)) as tools:
+        books = Books(ledger, pipeline.name)
+        with closing(Workshop(store, config, executors, books, spool, litellm_url)) as tools:
             yield tools
     finally:
         ledger.close()

@@ -142,6 +142,13 @@ def settle(
     connection.execute(tables.KEEP[connection.dialect.name], row)
 
 
+def settle_once(connection: Connection, reservation: Reservation, reply: Reply, cost: int | None) -> None:
+    """The same where it may have been done already, by an attempt whose end nobody saw."""
+    lock(connection, reservation.run_id)
+    if stored(connection, reservation.wanted.key) != (reply, reservation.wanted.attempt):
+        settle(connection, reservation, reply, cost)
+
+
 def release(connection: Connection, made: Iterable[Reservation]) -> int:
     """Give reservations back, of requests that cost nothing; how many were still there."""
     return sum(connection.execute(tables.RELEASE, {"reservation": one.id}).rowcount for one in made)

@@ -1,7 +1,8 @@
 """Never pays twice: every answer that came is kept, and who asks the same waits for who asked first.
 
-Where a database cannot be written, not even after a while, the answers of that time are lost, and count so. A
-process that was held up for so long that it was taken for dead may have its request made a second time.
+Where a database cannot be written, not even after a while, the answers of that time are put aside on this
+machine (`spool`). A process that was held up for so long that it was taken for dead may have its request made
+a second time.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -20,6 +23,7 @@ from supervisor_pipelines.books import NO_BOOKS, Books
 from supervisor_pipelines.claude import Claude, PaidRequest, Reply, Unanswered, Why, answer_of, is_usable
 from supervisor_pipelines.failures import RunStopped, StepFailure, Streak
 from supervisor_pipelines.money import Money, Reservation, Wanted
+from supervisor_pipelines.spool import Spool
 from supervisor_pipelines.store import Store
 from supervisor_pipelines.tariff import Tariff, Usage, dollars
 from supervisor_setup.errors import UserError
@@ -63,7 +67,7 @@ class Paid(Generic[Answer]):
 class Payer:
     """Asks Claude on behalf of one run and one executor; from several threads at once."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - whom it pays for, and where that is written down
         self,
         store: Store,
         api: Claude,
@@ -71,6 +75,7 @@ class Payer:
         run_id: str,
         executor_id: str,
         books: Books = NO_BOOKS,
+        spool: Spool | None = None,
     ) -> None:
         """Pay out of the budget of `run_id` (`money.set_budget`), reserving in the name of `executor_id`."""
         self._store = store
@@ -79,6 +84,7 @@ class Payer:
         self._run_id = run_id
         self._executor_id = executor_id
         self._books = books
+        self._spool = spool
         self._streak = Streak()
         self._stopped = threading.Event()
         self._paused_until = 0.0
@@ -192,31 +198,32 @@ class Payer:
         self, claimed: Reservation, request: PaidRequest, reply: Reply, form: type[Answer], seconds: float
     ) -> Paid[Answer]:
         cost = self._tariff.cost(request.model, reply.usage)
-        self._keep(claimed, reply, cost)
         self._books.paid(request.model, reply.usage, cost, seconds)
+        self._keep(claimed, reply, cost)
         return Paid(answer_of(reply, form), reply.usage, cost, again=False)
 
     def _keep(self, claimed: Reservation, reply: Reply, cost: int | None) -> None:
         """Settle, for as long as it takes a server to start again or somebody to free some space.
 
-        Not even `stop` ends it, since the answer would be lost.
+        Not even `stop` ends it, since others wait for the answer.
 
         Raises:
-            UserError: the database cannot be written.
+            UserError: the database cannot be written. The answer is put aside.
         """
         until = time.monotonic() + KEEPING_SECONDS
         pause, longest = _KEEPING_PAUSES
-        mine = None
+        settle: Callable[..., None] = money.settle
         while True:
             try:
                 with self._store.begin() as connection:
-                    # Where the connection broke at the very end, what was written may have held.
-                    if mine is None or money.stored(connection, claimed.wanted.key) != mine:
-                        money.settle(connection, claimed, reply, cost)
+                    settle(connection, claimed, reply, cost)
             except UserError:
                 if time.monotonic() + pause >= until:
+                    if self._spool is not None:
+                        with suppress(UserError):  # the database's is the one that has to be mended
+                            self._spool.put(claimed, reply, cost)
                     raise
-                mine = reply, claimed.wanted.attempt
+                settle = money.settle_once  # where the connection broke at the very end, it may have held
                 time.sleep(pause)
                 pause = min(2 * pause, longest)
             else:

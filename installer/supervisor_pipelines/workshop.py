@@ -16,6 +16,7 @@ from supervisor_pipelines.definition import Pipeline
 from supervisor_pipelines.executors import Executors
 from supervisor_pipelines.local import LocalModel
 from supervisor_pipelines.paying import Payer
+from supervisor_pipelines.spool import Spool
 from supervisor_pipelines.store import Store
 from supervisor_setup.config import Config
 
@@ -28,6 +29,7 @@ class Workshop:
     config: Config
     executors: Executors
     books: Books = NO_BOOKS
+    spool: Spool | None = None
     litellm_url: str | None = None
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -70,7 +72,12 @@ class Workshop:
         with self._lock:
             if run not in self._payers:
                 self._payers[run] = Payer(
-                    self.store, self.claude, run_id=run, executor_id=self.executors.id, books=self.books
+                    self.store,
+                    self.claude,
+                    run_id=run,
+                    executor_id=self.executors.id,
+                    books=self.books,
+                    spool=self.spool,
                 )
             return self._payers[run]
 

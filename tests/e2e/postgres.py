@@ -45,6 +45,17 @@ class Postgres:
             connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
         return self.url(name)
 
+    @contextmanager
+    def away(self, url: str) -> Iterator[None]:
+        """While inside, the server has ended every connection to this database, and takes none."""
+        name = url.rpartition("/")[2]
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")  # type: ignore[arg-type]
+            end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+            connection.execute(end, [name])
+            yield
+            connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")  # type: ignore[arg-type]
+
     def url(self, database: str) -> str:
         """The URL of a database, as a user would write it."""
         return f"postgresql://{_USER}:{_PASSWORD}@127.0.0.1:{self.port}/{database}"

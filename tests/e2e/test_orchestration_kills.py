@@ -183,6 +183,24 @@ def test_a_worker_ends_what_a_run_has_begun_that_was_killed(pipeline: Place, pos
     repeats(pipeline.api, [killed])
 
 
+def test_a_server_that_goes_away_takes_no_paid_answer_with_it(pipeline: Place, postgres: Postgres) -> None:
+    url = postgres.fresh()
+    pipeline.options += ("--db", url)
+    pipeline.pace("paying", "KEEPING_SECONDS", 2)
+    pipeline.write(notes(40))
+    pipeline.api.open.clear()
+    run = pipeline.start_run("--concurrency", "4")
+    pipeline.api.wait_in_flight(4)
+    with postgres.away(url):
+        pipeline.api.open.set()
+        assert "hint: " in expect(run, 1).err
+        assert len(pipeline.api.billed()) == 4
+    pipeline.run()
+    everything_ended_once(pipeline, 40)
+    assert len(pipeline.api.billed()) == 40
+    assert pipeline.status("--db", url)["usd"]["lost"] == 0
+
+
 def interrupted(pipeline: Place) -> Process:
     """A run over 40 documents that was told to end while the API had four requests, and has answered none."""
     pipeline.write(notes(40))

@@ -1,17 +1,22 @@
 """An answer that was paid for is kept, also where the database is away just then."""
 
+import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
-from till import Till, opened
+from till import RUN, Till, opened
 
-from supervisor_pipelines import paying
+from supervisor_pipelines import money, paying
+from supervisor_pipelines.spool import Spool
 from supervisor_pipelines.store import Store
+from supervisor_setup import assets
 from supervisor_setup.errors import UserError
 
+PRICES = json.loads((assets.templates() / "prices.json").read_bytes())
 AWAY = UserError("the database: cannot be reached")
 
 
@@ -74,12 +79,79 @@ def test_a_connection_that_breaks_once_the_answer_is_kept_has_it_counted_once(
     assert (till.money.calls, till.money.spent, till.money.lost) == (1, paid.cost, 0)
 
 
-def test_a_database_that_stays_away_ends_it_and_the_call_still_counts(
-    till: Till, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def put_aside(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pay for "one" while the database is away for good."""
     monkeypatch.setattr(paying, "KEEPING_SECONDS", 0.1)
     outage = Outage(till, monkeypatch, times=1_000)
     with pytest.raises(UserError, match="cannot be reached"):
         till.pay("one")
     assert outage.times > 900
+    outage.times = 0
+
+
+def test_a_database_that_stays_away_ends_it_and_gets_the_answer_when_it_is_back(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_aside(till, monkeypatch)
+    assert till.money.reserved > 0
+    till.spool.empty()
+    assert till.pay("one").again
+    assert len(till.api.billed()) == 1
+    assert (till.money.spent, till.money.reserved, till.money.lost) == (
+        math.ceil(till.api.spent(PRICES)),
+        0,
+        0,
+    )
+
+
+def test_what_was_counted_as_lost_in_the_meantime_is_not_any_more(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_aside(till, monkeypatch)
+    with till.store.begin() as connection:
+        assert money.write_off(connection, {"first"}) > 0
+    till.spool.empty()
+    assert (till.money.spent, till.money.lost) == (math.ceil(till.api.spent(PRICES)), 0)
+
+
+def test_an_answer_is_given_to_the_database_once_however_that_ends(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_aside(till, monkeypatch)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            till.spool.empty()
+    till.spool.empty()
+    assert (till.money.calls, till.money.spent) == (1, math.ceil(till.api.spent(PRICES)))
+    assert list(till.spool.folder.iterdir()) == []
+
+
+def killed(*_arguments: object, **_named: object) -> None:
+    """In the place of what a killed process does no more."""
+    raise KeyboardInterrupt
+
+
+def test_what_is_put_aside_is_for_its_user_alone(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_aside(till, monkeypatch)
+    [path] = till.spool.folder.iterdir()
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_one_database_gets_nothing_of_another_s(
+    till: Till, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_aside(till, monkeypatch)
+    with Store.opened(tmp_path / "other", None) as other:
+        Spool.below(till.spool.folder.parent, other).empty()
+        with other.read() as connection:
+            assert money.money(connection, RUN).calls == 0
+    assert len(list(till.spool.folder.iterdir())) == 1
+
+
+def test_where_nothing_can_be_written_at_all_the_database_is_what_is_named(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    till.spool.folder.parent.write_text("a file in the way")
+    put_aside(till, monkeypatch)
     assert till.money.reserved > 0

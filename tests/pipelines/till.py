@@ -14,6 +14,7 @@ from supervisor_pipelines.definition import Ask
 from supervisor_pipelines.failures import StepFailure
 from supervisor_pipelines.money import Money
 from supervisor_pipelines.paying import Paid, Payer
+from supervisor_pipelines.spool import Spool
 from supervisor_pipelines.store import Store
 
 RUN = "run"
@@ -35,11 +36,12 @@ class Till:
         self.store = Store.open(folder, None)
         self.store.create_tables()
         self.claude = Claude(api.key, api.url)
+        self.spool = Spool.below(folder / "spool", self.store)
         self.payer = self.another("first")
 
     def another(self, executor: str, run: str = RUN) -> Payer:
         """A payer of another process."""
-        return Payer(self.store, self.claude, run_id=run, executor_id=executor)
+        return Payer(self.store, self.claude, run_id=run, executor_id=executor, spool=self.spool)
 
     def pay(self, prompt: str, *, attempt: int = 0) -> Paid[Verdict]:
         return self.payer.pay(request(prompt), Verdict, attempt=attempt)
