@@ -5,8 +5,8 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -17,8 +17,7 @@ from hypothesis import settings
 from shared_server import SharedServer
 
 from homes import Home
-from supervisor_setup import compiled
-from supervisor_setup.config import Config
+from worked_out_once import worked_out_once
 
 REAL_HOME = Path.home().resolve()
 # The product waits for the disk at every write, thousands of times in these tests; memory needs no waiting.
@@ -63,22 +62,8 @@ def home(own_home: Path) -> Home:
 
 @pytest.fixture(autouse=True, scope="session")
 def a_config_is_worked_out_once():
-    """What the same config.yaml leads to is the same in every home, and takes YAML and Jinja2 to find out."""
-    parse, parsed = compiled.parse, {}
-    render, rendered = compiled.rendered, {}
-
-    def parse_once(path: Path, data: bytes) -> Config:
-        if data not in parsed:
-            parsed[data] = parse(path, data)
-        return replace(parsed[data], path=path)
-
-    def render_once(config: Config) -> tuple[Mapping[str, bytes], bytes]:
-        key = repr(replace(config, path=Path()))
-        if key not in rendered:
-            rendered[key] = render(config)
-        return rendered[key]
-
-    with mock.patch.multiple(compiled, parse=parse_once, rendered=render_once):
+    """No test in this process waits for what another one has found out."""
+    with worked_out_once():
         yield
 
 

@@ -8,6 +8,7 @@ next run must succeed.
 
 import contextlib
 import errno
+import gc
 import io
 import json
 import os
@@ -19,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from supervisor_setup import apply, cli, locks
+from worked_out_once import worked_out_once
 
 WRITES = (
     "open", "write", "fsync", "fchmod", "fchown", "setxattr",
@@ -82,11 +84,13 @@ def install(fault: Faulty, home: Path) -> None:
         setattr(os, name, faulty)
 
 
-def warm_up(home: Path) -> None:
-    """Import in this process what the children would each import again."""
+def warm_up(home: Path, *arguments: str) -> None:
+    """Import and work out in this process what the children would each do again."""
+    build(home)
     os.environ["HOME"] = str(home)
     with contextlib.redirect_stdout(io.StringIO()):
-        assert cli.run(["install", "--dry-run"]) == 0
+        for one in (("install", "--yes"), arguments, ("install", "--yes"), ("uninstall", "--yes")):
+            assert cli.run([argument.format(home=home) for argument in one]) in (0, 2)
 
 
 def nth(number: int, act: Callable[[], None]) -> Faulty:
@@ -199,7 +203,8 @@ def main() -> None:
     # The manifest holds absolute paths, so every run has its home in the same place.
     home, template = folder / "home", folder / "template"
     build(home)
-    warm_up(folder / "warm")
+    warm_up(folder / "warm", *arguments)
+    gc.freeze()  # so that no child goes through, and copies, what all of them share
     theirs = users_part(home)
     for earlier in before:
         assert run(home, *earlier) == 0, earlier
@@ -247,4 +252,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with worked_out_once():
+        main()

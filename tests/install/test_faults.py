@@ -10,7 +10,7 @@ import pytest
 
 SCRIPT = Path(__file__).with_name("faults.py")
 # Thousands of forked runs, none of which gets to the point of saving what was measured.
-_WITHOUT_COVERAGE = {"PATH": os.defpath}
+_WITHOUT_COVERAGE = {"PATH": os.defpath, "PYTHONPATH": str(SCRIPT.parents[1])}
 
 
 @pytest.mark.slow
