@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from supervisor_mcp.answers import well_formed
+from supervisor_pipelines import heavy
 from supervisor_pipelines.definition import Ask, Digest
 from supervisor_pipelines.failures import RunStopped, StepFailure
 from supervisor_pipelines.tariff import Usage
@@ -167,7 +168,8 @@ class Claude:
         """The SDK's client, made with the first call: a run with nothing to pay for need not import it."""
         with self._lock:
             if self._client is None:
-                from anthropic import Anthropic  # 2 s
+                with heavy.imports():
+                    from anthropic import Anthropic  # 2 s
 
                 with _without("ANTHROPIC_CUSTOM_HEADERS"):
                     self._client = Anthropic(
@@ -296,7 +298,8 @@ def _no_money(reason: str) -> RunStopped:
 @cache
 def _schema(form: type[BaseModel]) -> Mapping[str, Any]:
     """The form's schema, without the keywords that the API does not take."""
-    from anthropic import transform_schema
+    with heavy.imports():
+        from anthropic import transform_schema
 
     return transform_schema(form)
 

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
+from supervisor_pipelines import heavy
 from supervisor_pipelines.definition import Pipeline
 from supervisor_setup import edge
 from supervisor_setup.errors import Exit, UserError
@@ -105,8 +106,9 @@ def _run(shell: Shell, /, *, estimate: bool, budget: float | None, **given: Any)
 
     What is done already is not done again.
     """
-    from supervisor_pipelines import commands
-    from supervisor_pipelines.run import Order
+    with heavy.imports():
+        from supervisor_pipelines import commands
+        from supervisor_pipelines.run import Order
 
     options = {name: given.pop(name) for name in ("batch", "local_only", "local_model", "model")}
     order = Order(**given, budget=None if budget is None else round(budget * 1_000_000), options=options)
@@ -136,6 +138,7 @@ def _status(out: Path, db: str | None, *, as_json: bool) -> int:
 @click.pass_obj
 def _work(shell: Shell, db: str, concurrency: int, litellm_url: str | None, *, drain: bool) -> int:
     """Work on documents that others put into a database, until a signal ends it."""
-    from supervisor_pipelines import commands
+    with heavy.imports():
+        from supervisor_pipelines import commands
 
     return commands.work(shell.pipeline, db, concurrency, litellm_url, shell.layout, drain=drain)

@@ -87,6 +87,8 @@ class Engine:
             log_level="WARNING",
             dbos_system_schema=SCHEMA,
             serializer=plain_values.serializer(),
+            # Nobody sends any; but at the end its thread is waited for, and sleeps a second by default.
+            notification_listener_polling_interval_sec=0.1,
         )
         if store.shared:
             config["system_database_url"] = store.engine.url.render_as_string(hide_password=False)
