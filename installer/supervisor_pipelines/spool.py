@@ -7,16 +7,18 @@ that was shut down loses what was paid for.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from supervisor_pipelines import identity, money
 from supervisor_pipelines.claude import Reply
 from supervisor_pipelines.money import Reservation, Wanted
 from supervisor_pipelines.outlet import absolute, replace_file
 from supervisor_pipelines.store import Store, private_folder
+from supervisor_setup.errors import UserError
+from supervisor_setup.files import quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +48,24 @@ class Spool:
         """Give every answer to the database, as if it had taken it at once.
 
         Raises:
-            UserError: the database still cannot be written.
+            UserError: the database still cannot be written, or a file here was damaged.
         """
-        for path, entry in self._entries():
-            wanted = Wanted(**entry["reservation"].pop("wanted"))
-            reservation = Reservation(**entry["reservation"], wanted=wanted)
-            with self.store.begin() as connection:
-                money.settle_once(connection, reservation, Reply.load(entry["reply"]), entry["cost"])
-            path.unlink(missing_ok=True)
-
-    def _entries(self) -> Iterator[tuple[Path, dict[str, Any]]]:
         for path in sorted(self.folder.glob("*.json")):
-            try:
-                entry = json.loads(path.read_bytes())
-            except FileNotFoundError:  # by another process that has begun beside this one
-                continue
-            yield path, entry
+            with suppress(FileNotFoundError):  # another process has begun beside this one
+                answer = _load(path)
+                with self.store.begin() as connection:
+                    money.settle_once(connection, *answer)
+                path.unlink()
+
+
+def _load(path: Path) -> tuple[Reservation, Reply, int | None]:
+    try:
+        entry = json.loads(path.read_bytes())
+        wanted = Wanted(**entry["reservation"].pop("wanted"))
+        return Reservation(**entry["reservation"], wanted=wanted), Reply.load(entry["reply"]), entry["cost"]
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(
+            f"{path}: holds no paid answer any more ({error})", hint=f"rm {quote(path)}  # it counts as lost"
+        ) from error

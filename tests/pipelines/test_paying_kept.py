@@ -149,6 +149,20 @@ def test_one_database_gets_nothing_of_another_s(
     assert len(list(till.spool.folder.iterdir())) == 1
 
 
+@pytest.mark.parametrize("damage", ["", "{}", "[1]", '{"reservation": {"wanted": {"key": 1}}}'])
+def test_a_damaged_file_is_named_with_what_to_do(
+    till: Till, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    put_aside(till, monkeypatch)
+    [path] = till.spool.folder.iterdir()
+    path.write_text(damage)
+    with pytest.raises(UserError, match="holds no paid answer any more") as raised:
+        till.spool.empty()
+    assert raised.value.hint == f"rm {path}  # it counts as lost"
+    path.unlink()
+    till.spool.empty()
+
+
 def test_where_nothing_can_be_written_at_all_the_database_is_what_is_named(
     till: Till, monkeypatch: pytest.MonkeyPatch
 ) -> None:
