@@ -329,7 +329,7 @@ def test_reading_changes_nothing_in_the_ledger(cli, recorded):
     assert recorded.read_bytes() == before
 
 
-def test_a_hundred_thousand_calls_are_summed_up_in_half_a_second(home, at_noon):
+def test_a_hundred_thousand_calls_are_summed_up_about_as_quickly_as_they_are_read(home, at_noon):
     database = Database(ledger.path(str(home.state)), ledger.MIGRATIONS, busy_seconds=1)
 
     def fill(connection: sqlite3.Connection) -> None:
@@ -343,11 +343,16 @@ def test_a_hundred_thousand_calls_are_summed_up_in_half_a_second(home, at_noon):
 
     database.write(fill)
     database.close()
-    times = []
+    ours, plain = [], []
     for _ in range(3):
         started = time.process_time()
         found = usage.read(home.state / ledger.NAME, None, NOON)
         usage.by(found.groups, lambda group: (group.day,))
-        times.append(time.process_time() - started)
+        ours.append(time.process_time() - started)
+        started = time.process_time()
+        with closing(sqlite3.connect(home.state / ledger.NAME)) as connection:
+            query = "SELECT * FROM entries JOIN kinds ON kinds.id = entries.kind"
+            assert len(connection.execute(query).fetchall()) == 100_000
+        plain.append(time.process_time() - started)
     assert usage.total(found.groups).calls == 100_000
-    assert min(times) < 0.5
+    assert min(ours) < 3 * min(plain), (ours, plain)  # as long, but for what measures coverage
