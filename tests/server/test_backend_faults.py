@@ -112,7 +112,7 @@ def test_a_server_that_says_when_to_come_back_is_waited_for(ask, backend):
     backend.fault = failing_first(1, busy_for("1"))
     began = time.monotonic()
     assert not ask({"backends": [litellm(backend)]}).is_error
-    assert 1 <= time.monotonic() - began < 3
+    assert 1 <= time.monotonic() - began < 2
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_wish_to_wait_for_long_or_for_no_number_is_not_followed(ask, backend, 
     began = time.monotonic()
     assert "is busy (HTTP 429)" in ask({"backends": [litellm(backend)]}).text
     assert asked(backend) == tries
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 1
 
 
 def test_the_tries_together_do_not_outlast_the_time_out(ask, backend):
@@ -161,7 +161,7 @@ def test_a_pause_before_a_try_ends_when_the_call_is_cancelled(make_core, backend
     began = time.monotonic()
     with pytest.raises(CallCancelled):
         make_core({"backends": [litellm(backend)]}).call("ask_local_llama", {"prompt": "x"}, call)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 1
 
 
 def test_a_plain_openai_server_is_waited_out_too(ask, backend):

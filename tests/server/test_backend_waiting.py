@@ -41,7 +41,7 @@ def test_an_answer_that_stops_in_the_middle_is_given_up_and_the_request_closed(a
     result = ask({"backends": [entry(backend, idle_timeout=0.3)]})
     assert "stopped in the middle of its answer and said nothing for 0.3 s" in result.text
     assert "`idle_timeout`" in result.text
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 1
     assert backend.disconnected.wait(2)
     assert asked(backend) == 1
 
@@ -94,7 +94,7 @@ def test_an_answer_without_end_is_bounded_by_the_time_out(ask, backend):
     backend.fault = endless
     began = time.monotonic()
     assert "gave no answer within 0.5 s" in ask({"backends": [litellm(backend, timeout=0.5)]}).text
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 1
 
 
 def test_progress_names_the_phase(make_core, backend, monkeypatch):

@@ -96,7 +96,7 @@ def test_the_server_answers_while_calls_hang(start_server, backend):
         server.send(call_message(number))
     began = time.monotonic()
     assert server.ask("ping", request_id="now")["id"] == "now"
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 1
 
 
 def test_sixty_four_calls_run_at_once(start_server, backend):

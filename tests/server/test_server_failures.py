@@ -235,15 +235,12 @@ def test_a_backend_that_hangs_in_connecting_is_left_after_the_connect_timeout_an
     core = make_core({"backends": [blackhole(), openai(backend)]})
     began = time.monotonic()
     first = ask(core)
-    assert 0.4 <= time.monotonic() - began < 3
+    assert 0.4 <= time.monotonic() - began < 1.5
     assert said(first.text).endswith("because litellm cannot be reached: no connection within 0.4 s.]")
-    took = []
-    for _ in range(3):  # a busy machine may hold up one of them
-        began = time.monotonic()
-        second = ask(core)
-        took.append(time.monotonic() - began)
-    assert min(took) < 0.3
-    assert re.search(r"not tried again for another 1[0-5] s", second.text)
+    began = time.monotonic()
+    second = ask(core)
+    assert time.monotonic() - began < 0.3
+    assert "not tried again for another 15 s" in second.text
 
 
 def test_a_backend_that_refused_at_once_is_tried_again_at_the_next_call(make_core, ask, new_backend):

@@ -74,12 +74,9 @@ def test_a_backend_that_is_not_there_is_told_in_milliseconds(project):
     for tool, given in FILE_TOOLS.items():
         text = core.call(tool, given, Call()).text
         assert "connection refused" in text
-    took = []
-    for _ in range(3):  # a busy machine may hold up one of them
-        began = time.monotonic()
-        assert core.call("classify", FILE_TOOLS["classify"], Call()).is_error
-        took.append(time.monotonic() - began)
-    assert min(took) < 0.5
+    began = time.monotonic()
+    assert core.call("classify", FILE_TOOLS["classify"], Call()).is_error
+    assert time.monotonic() - began < 0.5
 
 
 class AllKnown:
