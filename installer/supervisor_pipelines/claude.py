@@ -141,7 +141,8 @@ _MEANS = {
 
 # The API says so in the error that it else gives for a request that it does not like.
 _NO_MONEY = ("credit balance is too low", "API usage limits")
-_OF_THE_ACCOUNT = ("authentication_error", "billing_error", "permission_error")
+# What it says with HTTP 401, 402 and 403.
+_OF_THE_KEY = ("authentication_error", "billing_error", "permission_error")
 
 
 class Unanswered(Exception):
@@ -261,10 +262,7 @@ class Claude:
         said = " ".join((error.api_message or error.message).split()).rstrip(".")
         if status in (401, 402, 403):
             what = "refuses the key" if status == 401 else "does not allow it"
-            return RunStopped(
-                f"{self.url}: {what} (HTTP {status}: {said})",
-                hint=f"export {KEY_VARIABLE}=…  # a key of https://platform.claude.com/settings/keys",
-            )
+            return _wrong_key(f"{self.url}: {what} (HTTP {status}: {said})")
         if status == 404 and model:
             return RunStopped(
                 f"{self.url}: has no model {model} (HTTP 404: {said})", hint="--model claude-sonnet-5-5"
@@ -282,9 +280,15 @@ class Claude:
 
 def of_the_account(error: ErrorObject) -> RunStopped | None:
     """What ends the run, where an error within the results of a batch is about more than its one request."""
-    if error.type in _OF_THE_ACCOUNT or _is_about_money(error.message):
-        return _no_money(f"the API: {error.message}")
-    return None
+    reason = f"the API: {error.message}"
+    if _is_about_money(error.message):
+        return _no_money(reason)
+    return _wrong_key(reason) if error.type in _OF_THE_KEY else None
+
+
+def _wrong_key(reason: str) -> RunStopped:
+    hint = f"export {KEY_VARIABLE}=…  # a key of https://platform.claude.com/settings/keys"
+    return RunStopped(reason, hint=hint)
 
 
 def _is_about_money(said: str) -> bool:

@@ -65,7 +65,11 @@ def _load(path: Path) -> tuple[Reservation, Reply, int | None]:
         return Reservation(**entry["reservation"], wanted=wanted), Reply.load(entry["reply"]), entry["cost"]
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror})", hint=f"chmod u+r {quote(path)}"
+        ) from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(
             f"{path}: holds no paid answer any more ({error})", hint=f"rm {quote(path)}  # it counts as lost"
         ) from error

@@ -17,7 +17,6 @@ from local_api import local_api
 from paid_api import PaidApi
 
 ROOT = Path(__file__).resolve().parents[2]
-PRICES = json.loads((ROOT / "templates" / "prices.json").read_text(encoding="utf-8"))
 _PATIENCE_S = 120.0
 
 

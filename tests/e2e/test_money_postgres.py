@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from paid_api import PaidApi
+from paid_api import PRICES, PaidApi
 from paid_behaviour import lost_reply, says
 from pydantic import BaseModel
 
@@ -18,13 +18,11 @@ from supervisor_pipelines.definition import Ask
 from supervisor_pipelines.money import Money, Wanted
 from supervisor_pipelines.paying import BudgetReached, Payer
 from supervisor_pipelines.store import Store
-from supervisor_setup import assets
 
 from .postgres import Postgres
 
 pytestmark = pytest.mark.e2e
 
-PRICES = json.loads((assets.templates() / "prices.json").read_bytes())
 MACHINES = 3
 
 

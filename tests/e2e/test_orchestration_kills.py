@@ -14,10 +14,10 @@ from pathlib import Path
 import psycopg
 import pytest
 from filled import filled
-from paid_api import Asked, PaidApi
+from paid_api import PRICES, Asked, PaidApi
 from paid_rules import schema_of
 
-from .pipeline_place import PRICES, Place, Process, eventually, expect, notes, place
+from .pipeline_place import Place, Process, eventually, expect, notes, place
 from .postgres import Postgres
 
 pytestmark = pytest.mark.e2e

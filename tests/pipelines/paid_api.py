@@ -34,7 +34,11 @@ from paid_batches import Batch, Batches
 from paid_behaviour import GOOD, Behaviour, bad_request, unauthorized, unknown_model
 from paid_rules import Json, bill, cached_prefix, fault_of, input_tokens, schema_of, usage
 
+from supervisor_setup import assets
+
 KEY = "sk-ant-key-of-the-tests"
+PRICES: Json = json.loads((assets.templates() / "prices.json").read_bytes())
+"""What the product reckons with."""
 MODELS = ("claude-opus-5-5", "claude-sonnet-5-5", "claude-sonnet-5", "claude-haiku-5-5", "claude-haiku-4-5")
 
 

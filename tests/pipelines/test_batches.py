@@ -1,12 +1,13 @@
 """Batches: half the price, every request once, whatever is killed in between."""
 
-import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from batch_desk import ASK, RUN, Desk, Verdict, opened, request
+from paid_api import PRICES
+from till import killed
 
 from supervisor_mcp.calls import CallCancelled
 from supervisor_pipelines import batch_api, batches, money
@@ -16,9 +17,6 @@ from supervisor_pipelines.claude import Claude, Unanswered, Why
 from supervisor_pipelines.failures import RunStopped
 from supervisor_pipelines.money import Wanted
 from supervisor_pipelines.paying import BudgetReached, Payer
-from supervisor_setup import assets
-
-PRICES = json.loads((assets.templates() / "prices.json").read_bytes())
 
 
 @pytest.fixture
@@ -27,11 +25,6 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     monkeypatch.setattr(batches, "SETTLING_SECONDS", 0.0)
     with opened(tmp_path) as made:
         yield made
-
-
-def killed(*_: object) -> None:
-    """What a test has happen in the middle of a process, which ends it."""
-    raise KeyboardInterrupt
 
 
 def test_one_batch_answers_all_requests_at_half_price(desk: Desk) -> None:
@@ -123,22 +116,27 @@ def test_what_a_batch_does_not_answer_fails_with_its_reason_and_costs_nothing(
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "hint"),
     [
-        {"type": "billing_error", "message": "no money is left"},
-        {"type": "invalid_request_error", "message": "Your credit balance is too low to access the API."},
+        ({"type": "billing_error", "message": "no money is left"}, "settings/keys"),
+        ({"type": "permission_error", "message": "no right to it"}, "settings/keys"),
+        (
+            {"type": "invalid_request_error", "message": "Your credit balance is too low to access the API."},
+            "settings/billing",
+        ),
     ],
 )
 def test_money_that_ends_within_a_batch_ends_the_run_and_fails_no_document(
-    desk: Desk, error: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    desk: Desk, error: dict[str, str], hint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "MOST_REQUESTS", 2)
     desk.api.batches.error = error
     good = request("good").key
     desk.api.batches.outcome = lambda name, _params: "succeeded" if name == good else "errored"
     desk.set_budget(0.03)  # too little for the second batch while the first is under way
-    with pytest.raises(RunStopped, match=error["message"]):
+    with pytest.raises(RunStopped, match=error["message"]) as raised:
         desk.ask("good", "unpaid", "never sent")
+    assert hint in (raised.value.hint or "")
     assert desk.sizes() == [2]
     assert desk.answer("good") == "good"
     assert desk.failure("unpaid") is None

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from paid_api import PRICES
 from paid_behaviour import (
     Behaviour,
     bad_request,
@@ -33,9 +34,7 @@ from supervisor_pipelines.claude import Claude, PaidRequest
 from supervisor_pipelines.failures import RunStopped, StepFailure
 from supervisor_pipelines.money import Wanted
 from supervisor_pipelines.paying import BudgetReached, Payer
-from supervisor_setup import assets, usage
-
-PRICES = json.loads((assets.templates() / "prices.json").read_bytes())
+from supervisor_setup import usage
 
 
 @pytest.fixture

@@ -1,22 +1,20 @@
 """An answer that was paid for is kept, also where the database is away just then."""
 
-import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from paid_api import PRICES
 from sqlalchemy import Connection
-from till import RUN, Till, opened
+from till import RUN, Till, killed, opened
 
 from supervisor_pipelines import money, paying
 from supervisor_pipelines.spool import Spool
 from supervisor_pipelines.store import Store
-from supervisor_setup import assets
 from supervisor_setup.errors import UserError
 
-PRICES = json.loads((assets.templates() / "prices.json").read_bytes())
 AWAY = UserError("the database: cannot be reached")
 
 
@@ -127,11 +125,6 @@ def test_an_answer_is_given_to_the_database_once_however_that_ends(
     assert list(till.spool.folder.iterdir()) == []
 
 
-def killed(*_arguments: object, **_named: object) -> None:
-    """In the place of what a killed process does no more."""
-    raise KeyboardInterrupt
-
-
 def test_what_is_put_aside_is_for_its_user_alone(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
     put_aside(till, monkeypatch)
     [path] = till.spool.folder.iterdir()
@@ -161,6 +154,21 @@ def test_a_damaged_file_is_named_with_what_to_do(
     assert raised.value.hint == f"rm {path}  # it counts as lost"
     path.unlink()
     till.spool.empty()
+
+
+def test_a_file_that_cannot_be_read_is_not_to_be_removed(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_aside(till, monkeypatch)
+    [path] = till.spool.folder.iterdir()
+    answer = path.read_bytes()
+    path.unlink()
+    path.mkdir()  # as little to be read by root as another's file by its user
+    with pytest.raises(UserError, match="cannot be read") as raised:
+        till.spool.empty()
+    assert raised.value.hint == f"chmod u+r {path}"
+    path.rmdir()
+    path.write_bytes(answer)
+    till.spool.empty()
+    assert till.pay("one").again
 
 
 def test_where_nothing_can_be_written_at_all_the_database_is_what_is_named(

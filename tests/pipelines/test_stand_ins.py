@@ -4,14 +4,13 @@ import json
 import threading
 from collections.abc import Iterator
 from enum import StrEnum
-from pathlib import Path
 
 import anthropic
 import httpx2
 import pytest
 from filled import filled
 from local_api import MODEL, asked, local_api
-from paid_api import PaidApi
+from paid_api import PRICES, PaidApi
 from paid_behaviour import (
     bad_request,
     cut_off,
@@ -25,7 +24,6 @@ from paid_behaviour import (
 )
 from pydantic import BaseModel
 
-PRICES = json.loads((Path(__file__).parents[2] / "templates" / "prices.json").read_text(encoding="utf-8"))
 SONNET = "claude-sonnet-5-5"
 
 

@@ -66,6 +66,11 @@ def request(prompt: str, model: str = ASK.model) -> PaidRequest:
     return PaidRequest(model, one.system, one.prompt, one.schema, one.max_tokens)
 
 
+def killed(*_arguments: object, **_named: object) -> None:
+    """What a test has happen in the middle of a process, which ends it."""
+    raise KeyboardInterrupt
+
+
 @contextmanager
 def opened(folder: Path) -> Iterator[Till]:
     """A till with an API of its own."""
